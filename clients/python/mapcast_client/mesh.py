@@ -1,0 +1,44 @@
+"""A triangle mesh in world coordinates, and how rows become one."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mapcast_client.rows import BLOCK_SIZE_VOX, VERTEX_STEPS, MeshRows
+
+
+@dataclass(frozen=True, slots=True)
+class TriangleMesh:
+    """Vertices with colours, and triangles counter-clockwise seen from free space."""
+
+    vertices_world: NDArray[np.float32]
+    """(V, 3) metres."""
+    colors: NDArray[np.uint8]
+    """(V, 3) sRGB."""
+    triangles: NDArray[np.int32]
+    """(T, 3)"""
+
+    @classmethod
+    def from_rows(cls, rows: MeshRows, voxel_size_m: float) -> Self:
+        """Join rows into one mesh; vertices that neighbouring blocks share become one."""
+        vertex_block = np.repeat(np.arange(len(rows)), rows.vertex_counts)
+        steps = rows.blocks[vertex_block].astype(np.int64) * (BLOCK_SIZE_VOX * VERTEX_STEPS)
+        steps += rows.vertices
+        first_vertex = np.cumsum(rows.vertex_counts) - rows.vertex_counts
+        triangle_block = np.repeat(np.arange(len(rows)), rows.triangle_counts)
+        triangles = rows.triangles + first_vertex[triangle_block, None].astype(np.int32)
+
+        # 21 bits an axis hold ±2²⁰ steps of 1/31 voxel around the smallest one.
+        low = steps.min(axis=0, initial=0)
+        keys = ((steps - low) @ np.array([1 << 42, 1 << 21, 1])).astype(np.int64)
+        _, first, merged = np.unique(keys, return_index=True, return_inverse=True)
+        triangles = merged[triangles].astype(np.int32)
+        distinct = (
+            (triangles[:, 0] != triangles[:, 1])
+            & (triangles[:, 1] != triangles[:, 2])
+            & (triangles[:, 2] != triangles[:, 0])
+        )
+        vertices = steps[first].astype(np.float64) * (voxel_size_m / VERTEX_STEPS)
+        return cls(vertices.astype(np.float32), rows.colors[first], triangles[distinct])

@@ -1,0 +1,97 @@
+"""Mesh rows: the latest triangles of each voxel block, side by side in flat arrays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+BLOCK_SIZE_VOX = 8
+VERTEX_STEPS = 31
+"""Steps per voxel of a vertex coordinate: 8 · 31 = 248 fits a byte and keeps lattice points exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeshRows:
+    """K rows; row i owns the next `vertex_counts[i]` vertices and `triangle_counts[i]` triangles.
+
+    World position of a vertex = (block · 8 + vertex / 31) · voxel_size_m. A row without triangles
+    is a tombstone: the block has no surface any more.
+    """
+
+    blocks: NDArray[np.int32]
+    """(K, 3) grid coordinates x, y, z."""
+    vertex_counts: NDArray[np.uint32]
+    """(K,)"""
+    triangle_counts: NDArray[np.uint32]
+    """(K,)"""
+    vertices: NDArray[np.uint8]
+    """(V, 3) in steps of 1/31 voxel from the block's corner, 0–248."""
+    colors: NDArray[np.uint8]
+    """(V, 3) sRGB."""
+    triangles: NDArray[np.uint16]
+    """(T, 3) indices into the row's own vertices, counter-clockwise seen from free space."""
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No rows."""
+        return cls(
+            np.zeros((0, 3), np.int32),
+            np.zeros(0, np.uint32),
+            np.zeros(0, np.uint32),
+            np.zeros((0, 3), np.uint8),
+            np.zeros((0, 3), np.uint8),
+            np.zeros((0, 3), np.uint16),
+        )
+
+    def split(self) -> Iterator["MeshRow"]:
+        """Each row with bytes of its own."""
+        vertices, colors, triangles = (
+            a.tobytes() for a in (self.vertices, self.colors, self.triangles)
+        )
+        vertex_at = triangle_at = 0
+        blocks = map(tuple, self.blocks.tolist())
+        counts = zip(self.vertex_counts.tolist(), self.triangle_counts.tolist(), strict=True)
+        for block, (vertex_count, triangle_count) in zip(blocks, counts, strict=True):
+            vertex_end = vertex_at + 3 * vertex_count
+            triangle_end = triangle_at + 6 * triangle_count
+            yield MeshRow(
+                block,
+                vertices[vertex_at:vertex_end],
+                colors[vertex_at:vertex_end],
+                triangles[triangle_at:triangle_end],
+            )
+            vertex_at, triangle_at = vertex_end, triangle_end
+
+
+@dataclass(frozen=True, slots=True)
+class MeshRow:
+    """One block's triangles, encoded as they travel."""
+
+    block: tuple[int, int, int]
+    vertices: bytes
+    colors: bytes
+    triangles: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Payload size, without the fixed columns."""
+        return len(self.vertices) + len(self.colors) + len(self.triangles)
+
+    def content_hash(self) -> int:
+        """XXH64 (seed 0) of the block's coordinates as int32 and the three payloads; 0 if empty.
+
+        Little-endian: block, number of vertices (uint32), vertices, colors, triangles. The
+        map hash is the sum of these over all blocks, modulo 2⁶⁴, so its order does not matter.
+        """
+        if not self.triangles:
+            return 0
+        head = np.array([*self.block, len(self.vertices) // 3], "<i4").tobytes()
+        return xxhash.xxh64_intdigest(
+            b"".join((head, self.vertices, self.colors, self.triangles))
+        )

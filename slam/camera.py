@@ -1,0 +1,116 @@
+"""The camera's model and what a session must know to use its images."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from mapcast_client.errors import InputError
+from mapcast_client.v1 import ingest_pb2
+from numpy.typing import NDArray
+
+MAX_SIDE_PX = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """Pinhole with Brown-Conrady distortion; the centre of the first pixel is (0, 0).
+
+    u = fx · x/z + cx, v = fy · y/z + cy for a point (x, y, z) in the optical frame
+    (+X right, +Y down, +Z forward).
+    """
+
+    width_px: int
+    height_px: int
+    fx_px: float
+    fy_px: float
+    cx_px: float
+    cy_px: float
+    distortion: tuple[float, ...] = ()
+    """k1 k2 p1 p2 [k3]; empty: none."""
+
+    def __post_init__(self) -> None:
+        for name in ("width_px", "height_px"):
+            if not 1 <= getattr(self, name) <= MAX_SIDE_PX:
+                raise InputError(
+                    f"camera {name} is {getattr(self, name)}, must be 1 to {MAX_SIDE_PX}"
+                )
+        for name in ("fx_px", "fy_px"):
+            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise InputError(f"camera {name} is {getattr(self, name)}, must be positive")
+        if not np.isfinite([self.cx_px, self.cy_px, *self.distortion]).all():
+            raise InputError("camera principal point or distortion is not finite")
+        if len(self.distortion) not in (0, 4, 5):
+            raise InputError(f"camera has {len(self.distortion)} distortion terms, must be 0, 4, 5")
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """(3, 3) pixels from normalised camera coordinates."""
+        return np.array(
+            [[self.fx_px, 0, self.cx_px], [0, self.fy_px, self.cy_px], [0, 0, 1]], np.float64
+        )
+
+    @classmethod
+    def from_message(cls, message: ingest_pb2.Camera) -> Self:
+        """Read the wire's camera. Raises InputError."""
+        return cls(
+            message.width_px,
+            message.height_px,
+            message.fx_px,
+            message.fy_px,
+            message.cx_px,
+            message.cy_px,
+            tuple(message.distortion),
+        )
+
+    def to_message(self) -> ingest_pb2.Camera:
+        """Write the wire's camera."""
+        return ingest_pb2.Camera(
+            width_px=self.width_px,
+            height_px=self.height_px,
+            fx_px=self.fx_px,
+            fy_px=self.fy_px,
+            cx_px=self.cx_px,
+            cy_px=self.cy_px,
+            distortion=self.distortion,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """An RGB-D camera: colour and depth share one pixel grid."""
+
+    camera: Camera
+    depth_scale_m: float = 0.001
+    """Metres per unit of a 16-bit depth image."""
+    depth_invalid: int = 0
+    """A 16-bit value that means "no depth", beside 0."""
+    frame_rate_hz: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.depth_scale_m) and self.depth_scale_m > 0):
+            raise InputError(f"depth_scale_m is {self.depth_scale_m}, must be positive")
+        if not 0 <= self.depth_invalid <= 0xFFFF:
+            raise InputError(f"depth_invalid is {self.depth_invalid}, must be 0 to 65535")
+        if not 0 < self.frame_rate_hz <= 1000:
+            raise InputError(f"frame_rate_hz is {self.frame_rate_hz}, must be in (0, 1000]")
+
+    @classmethod
+    def from_message(cls, message: ingest_pb2.Calibration) -> Self:
+        """Read the wire's calibration. Raises InputError, too when there is no camera in it."""
+        if not message.HasField("camera"):
+            raise InputError("calibration has no camera: width, height, fx, fy, cx, cy are needed")
+        return cls(
+            Camera.from_message(message.camera),
+            message.depth_scale_m or 0.001,
+            message.depth_invalid,
+            message.frame_rate_hz or 30.0,
+        )
+
+    def to_message(self) -> ingest_pb2.Calibration:
+        """Write the wire's calibration."""
+        return ingest_pb2.Calibration(
+            camera=self.camera.to_message(),
+            depth_scale_m=self.depth_scale_m,
+            depth_invalid=self.depth_invalid,
+            frame_rate_hz=self.frame_rate_hz,
+        )

@@ -1,0 +1,118 @@
+from mapcast_client.v1 import ingest_pb2 as _ingest_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ToWorker(_message.Message):
+    __slots__ = ("open", "frame", "control", "query")
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    open: _ingest_pb2.OpenSession
+    frame: _ingest_pb2.Frame
+    control: _ingest_pb2.Control
+    query: Query
+    def __init__(self, open: _Optional[_Union[_ingest_pb2.OpenSession, _Mapping]] = ..., frame: _Optional[_Union[_ingest_pb2.Frame, _Mapping]] = ..., control: _Optional[_Union[_ingest_pb2.Control, _Mapping]] = ..., query: _Optional[_Union[Query, _Mapping]] = ...) -> None: ...
+
+class FromWorker(_message.Message):
+    __slots__ = ("ready", "opened", "result", "mesh", "answer", "finished", "failure")
+    READY_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    MESH_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    ready: Ready
+    opened: Opened
+    result: _ingest_pb2.FrameResult
+    mesh: MeshUpdate
+    answer: Answer
+    finished: Finished
+    failure: Failure
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[_ingest_pb2.FrameResult, _Mapping]] = ..., mesh: _Optional[_Union[MeshUpdate, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+
+class Ready(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Opened(_message.Message):
+    __slots__ = ("credits",)
+    CREDITS_FIELD_NUMBER: _ClassVar[int]
+    credits: int
+    def __init__(self, credits: _Optional[int] = ...) -> None: ...
+
+class MeshUpdate(_message.Message):
+    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    VERTEX_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    TRIANGLE_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    VERTICES_FIELD_NUMBER: _ClassVar[int]
+    COLORS_FIELD_NUMBER: _ClassVar[int]
+    TRIANGLES_FIELD_NUMBER: _ClassVar[int]
+    FRAME_INDEX_FIELD_NUMBER: _ClassVar[int]
+    CAPTURE_NS_FIELD_NUMBER: _ClassVar[int]
+    POOL_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    POOL_FULL_FIELD_NUMBER: _ClassVar[int]
+    MESH_MS_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    blocks: bytes
+    vertex_counts: bytes
+    triangle_counts: bytes
+    vertices: bytes
+    colors: bytes
+    triangles: bytes
+    frame_index: int
+    capture_ns: int
+    pool_blocks: int
+    pool_full: bool
+    mesh_ms: float
+    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ...) -> None: ...
+
+class Query(_message.Message):
+    __slots__ = ("id", "export_format", "raycast", "trajectory")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EXPORT_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    RAYCAST_FIELD_NUMBER: _ClassVar[int]
+    TRAJECTORY_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    export_format: str
+    raycast: Raycast
+    trajectory: bool
+    def __init__(self, id: _Optional[int] = ..., export_format: _Optional[str] = ..., raycast: _Optional[_Union[Raycast, _Mapping]] = ..., trajectory: _Optional[bool] = ...) -> None: ...
+
+class Raycast(_message.Message):
+    __slots__ = ("camera", "world_from_camera")
+    CAMERA_FIELD_NUMBER: _ClassVar[int]
+    WORLD_FROM_CAMERA_FIELD_NUMBER: _ClassVar[int]
+    camera: _ingest_pb2.Camera
+    world_from_camera: _ingest_pb2.Pose
+    def __init__(self, camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., world_from_camera: _Optional[_Union[_ingest_pb2.Pose, _Mapping]] = ...) -> None: ...
+
+class Answer(_message.Message):
+    __slots__ = ("id", "error", "parts")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    error: str
+    parts: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., parts: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Finished(_message.Message):
+    __slots__ = ("epoch",)
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    def __init__(self, epoch: _Optional[int] = ...) -> None: ...
+
+class Failure(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
