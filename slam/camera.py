@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
-from numpy.typing import NDArray
 
 MAX_SIDE_PX = 8192
 

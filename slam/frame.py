@@ -1,11 +1,15 @@
-"""One decoded frame."""
+"""One decoded frame, and the check that it fits its session."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mapcast_client.errors import FrameError
+from slam.camera import Camera
 from slam.geometry import Mat4
+
+DepthImage = NDArray[np.uint16] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +20,50 @@ class Frame:
     capture_ns: int
     color: NDArray[np.uint8]
     """(H, W, 3) sRGB."""
-    depth: NDArray[np.uint16] | NDArray[np.float32]
+    depth: DepthImage
     """(H, W) along +Z, 0 = invalid: sensor units (uint16) or metres (float32)."""
     depth_scale_m: float
     """Metres per unit of `depth`; 1.0 for float32."""
     world_from_camera: Mat4 | None = None
     """The sender's own pose, when the session's poses are given."""
+
+
+class FrameGate:
+    """Admits frames that fit the camera and come later than the last one it admitted."""
+
+    def __init__(self, camera: Camera) -> None:
+        self._shape = (camera.height_px, camera.width_px)
+        self._last_ns: int | None = None
+
+    def admit(self, frame: Frame) -> None:
+        """Raise FrameError if a tracker must not see the frame."""
+        self._require_image(frame, "colour", frame.color, (*self._shape, 3), (np.uint8,))
+        self._require_image(frame, "depth", frame.depth, self._shape, (np.uint16, np.float32))
+        if not (np.isfinite(frame.depth_scale_m) and frame.depth_scale_m > 0):
+            raise FrameError(
+                f"frame {frame.index}: depth_scale_m is {frame.depth_scale_m}, must be positive"
+            )
+        if self._last_ns is not None and frame.capture_ns <= self._last_ns:
+            raise FrameError(
+                f"frame {frame.index}: capture_ns is {frame.capture_ns}, must be greater than "
+                f"{self._last_ns}, the last frame's: time goes back"
+            )
+        self._last_ns = frame.capture_ns
+
+    @staticmethod
+    def _require_image(
+        frame: Frame,
+        what: str,
+        image: NDArray[np.generic],
+        shape: tuple[int, ...],
+        dtypes: tuple[type[np.generic], ...],
+    ) -> None:
+        if image.shape != shape:
+            raise FrameError(
+                f"frame {frame.index}: {what} image has shape {image.shape}, must be {shape}"
+            )
+        if image.dtype not in dtypes:
+            allowed = " or ".join(dtype.__name__ for dtype in dtypes)
+            raise FrameError(
+                f"frame {frame.index}: {what} image is {image.dtype}, must be {allowed}"
+            )

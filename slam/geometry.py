@@ -45,13 +45,22 @@ def require_rigid(target_from_source: Mat4, name: str, tolerance: float = 1e-2) 
     if not np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6):
         raise InputError(f"{name}: last row is {matrix[3].tolist()}, must be [0, 0, 0, 1]")
     rotation = matrix[:3, :3]
-    error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
-    if error > tolerance or np.linalg.det(rotation) < 0:
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+        determinant = float(np.linalg.det(rotation))
+    if not error <= tolerance or determinant < 0:
         raise InputError(
             f"{name}: not a rigid transform, rotation part is {error:.3g} from orthonormal "
-            f"(limit {tolerance}), determinant {np.linalg.det(rotation):.3g} (must be +1)"
+            f"(limit {tolerance}), determinant {determinant:.3g} (must be +1)"
         )
     return orthonormal(matrix)
+
+
+def distance(target_from_a: Mat4, target_from_b: Mat4) -> float:
+    """How far two poses are apart: metres between origins plus radians between orientations."""
+    translation_m = np.linalg.norm(target_from_a[:3, 3] - target_from_b[:3, 3])
+    a_from_b = target_from_a[:3, :3].T @ target_from_b[:3, :3]
+    return float(translation_m + np.arccos(np.clip((np.trace(a_from_b) - 1) / 2, -1, 1)))
 
 
 def pose_vector(world_from_camera: Mat4) -> NDArray[np.float64]:

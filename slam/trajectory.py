@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from mapcast_client.errors import InputError
 from numpy.typing import NDArray
 
+from mapcast_client.errors import InputError
 from slam.geometry import from_pose_vector, pose_vector
 
 
@@ -27,9 +27,8 @@ class Trajectory:
         """Lines of `timestamp_s tx ty tz qx qy qz qw`, nanosecond-exact."""
         lines = []
         for capture_ns, pose in zip(self.capture_ns, self.world_from_camera, strict=True):
-            seconds, nanoseconds = divmod(int(capture_ns), 1_000_000_000)
             numbers = " ".join(f"{x:.9g}" for x in pose_vector(pose))
-            lines.append(f"{seconds}.{nanoseconds:09d} {numbers}\n")
+            lines.append(f"{_seconds(int(capture_ns))} {numbers}\n")
         return "".join(lines)
 
     @classmethod
@@ -42,15 +41,32 @@ class Trajectory:
                 continue
             try:
                 values = np.array(fields[1:], np.float64)
-                seconds, _, fraction = fields[0].partition(".")
-                instant = int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
-            except ValueError:
+                instant_ns = _nanoseconds(fields[0])
+            except (ValueError, OverflowError):
                 raise InputError(f"{source}, line {number}: not numbers: {line!r}") from None
             if values.shape != (7,) or not np.isfinite(values).all() or not values[3:].any():
                 raise InputError(
                     f"{source}, line {number}: needs time, 3 coordinates and a quaternion, "
                     f"has {len(fields)} fields: {line!r}"
                 )
-            capture_ns.append(instant)
+            capture_ns.append(instant_ns)
             poses.append(from_pose_vector(values))
         return cls(np.array(capture_ns, np.int64), np.array(poses).reshape(-1, 4, 4))
+
+
+def _seconds(instant_ns: int) -> str:
+    """Decimal seconds with all nine places."""
+    seconds, nanoseconds = divmod(abs(instant_ns), 1_000_000_000)
+    return f"{'-' if instant_ns < 0 else ''}{seconds}.{nanoseconds:09d}"
+
+
+def _nanoseconds(seconds: str) -> int:
+    """Exact nanoseconds of decimal seconds; further places are cut off.
+
+    Raises ValueError if it is no decimal number, OverflowError beyond 64 bits.
+    """
+    whole, _, fraction = seconds.removeprefix("-").partition(".")
+    if not (whole + fraction).isdecimal():
+        raise ValueError(seconds)
+    magnitude_ns = int(whole or "0") * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
+    return int(np.int64(-magnitude_ns if seconds.startswith("-") else magnitude_ns))

@@ -42,10 +42,12 @@ class Ready(_message.Message):
     def __init__(self) -> None: ...
 
 class Opened(_message.Message):
-    __slots__ = ("credits",)
+    __slots__ = ("credits", "voxel_size_m")
     CREDITS_FIELD_NUMBER: _ClassVar[int]
+    VOXEL_SIZE_M_FIELD_NUMBER: _ClassVar[int]
     credits: int
-    def __init__(self, credits: _Optional[int] = ...) -> None: ...
+    voxel_size_m: float
+    def __init__(self, credits: _Optional[int] = ..., voxel_size_m: _Optional[float] = ...) -> None: ...
 
 class MeshUpdate(_message.Message):
     __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms")

@@ -1,12 +1,14 @@
 """The error tree of mapcast.
 
     MapcastError
-    ├── InputError         what the caller gave cannot be used: says what, where, the value, the limit
-    │   └── FrameError     one frame cannot be used; the stream goes on
-    ├── StateError         the call does not fit the state (closed, finished, busy)
-    ├── DependencyError    something outside is missing; says how to get it
-    └── ProtocolError      the other side broke the wire contract
-        └── ConnectionLost the other side is gone
+    ├── InputError           a given value cannot be used: says what, where, the value, the limit
+    │   └── FrameError       one frame cannot be used; the stream goes on
+    ├── StateError           the call does not fit the state (closed, finished, busy)
+    ├── DependencyError      something outside is missing; says how to get it
+    ├── SessionError         the server refused or ended a session; carries the wire's code
+    └── ProtocolError        the other side broke the wire contract
+        ├── HashMismatch     a followed map differs from the server's
+        └── ConnectionLost   the other side is gone
 
 Packages above add theirs below these.
 """
@@ -32,8 +34,21 @@ class DependencyError(MapcastError):
     """A library, file or device that this needs is missing."""
 
 
+class SessionError(MapcastError):
+    """The server refused or ended a session."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        """The wire's name without its prefix, in lower case: busy, not_found, session_failed …"""
+
+
 class ProtocolError(MapcastError):
     """The other side broke the wire contract."""
+
+
+class HashMismatch(ProtocolError):
+    """A followed map is complete and yet differs from the server's."""
 
 
 class ConnectionLost(ProtocolError):

@@ -1,11 +1,12 @@
 """A triangle mesh in world coordinates, and how rows become one."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mapcast_client.errors import DependencyError
 from mapcast_client.rows import BLOCK_SIZE_VOX, VERTEX_STEPS, MeshRows
 
 
@@ -42,3 +43,26 @@ class TriangleMesh:
         )
         vertices = steps[first].astype(np.float64) * (voxel_size_m / VERTEX_STEPS)
         return cls(vertices.astype(np.float32), rows.colors[first], triangles[distinct])
+
+    def to_trimesh(self) -> Any:
+        """Return a coloured `trimesh.Trimesh`. Raises DependencyError without trimesh."""
+        try:
+            import trimesh
+        except ImportError as error:
+            raise DependencyError(f"no trimesh ({error}): pip install trimesh") from None
+        return trimesh.Trimesh(
+            self.vertices_world, self.triangles, vertex_colors=self.colors, process=False
+        )
+
+    def to_open3d(self) -> Any:
+        """Return an `open3d.geometry.TriangleMesh`. Raises DependencyError without open3d."""
+        try:
+            import open3d
+        except ImportError as error:
+            raise DependencyError(f"no open3d ({error}): pip install open3d") from None
+        mesh = open3d.geometry.TriangleMesh(
+            open3d.utility.Vector3dVector(self.vertices_world.astype(np.float64)),
+            open3d.utility.Vector3iVector(self.triangles),
+        )
+        mesh.vertex_colors = open3d.utility.Vector3dVector(self.colors / 255.0)
+        return mesh

@@ -1,16 +1,19 @@
 """Mesh rows: the latest triangles of each voxel block, side by side in flat arrays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from struct import Struct
 from typing import Self
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+_HASH_HEAD = Struct("<3iI")
+
 BLOCK_SIZE_VOX = 8
 VERTEX_STEPS = 31
-"""Steps per voxel of a vertex coordinate: 8 · 31 = 248 fits a byte and keeps lattice points exact."""
+"""Steps per voxel of a vertex coordinate: 8 · 31 = 248 fits a byte, lattice points are exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,18 @@ class MeshRows:
             np.zeros((0, 3), np.uint8),
             np.zeros((0, 3), np.uint8),
             np.zeros((0, 3), np.uint16),
+        )
+
+    @classmethod
+    def join(cls, rows: Sequence["MeshRow"]) -> Self:
+        """Put rows side by side: the inverse of `split`."""
+        return cls(
+            np.array([row.block for row in rows], np.int32).reshape(-1, 3),
+            np.array([len(row.vertices) // 3 for row in rows], np.uint32),
+            np.array([len(row.triangles) // 6 for row in rows], np.uint32),
+            np.frombuffer(b"".join(row.vertices for row in rows), np.uint8).reshape(-1, 3),
+            np.frombuffer(b"".join(row.colors for row in rows), np.uint8).reshape(-1, 3),
+            np.frombuffer(b"".join(row.triangles for row in rows), "<u2").reshape(-1, 3),
         )
 
     def split(self) -> Iterator["MeshRow"]:
@@ -91,7 +106,5 @@ class MeshRow:
         """
         if not self.triangles:
             return 0
-        head = np.array([*self.block, len(self.vertices) // 3], "<i4").tobytes()
-        return xxhash.xxh64_intdigest(
-            b"".join((head, self.vertices, self.colors, self.triangles))
-        )
+        head = _HASH_HEAD.pack(*self.block, len(self.vertices) // 3)
+        return xxhash.xxh64_intdigest(b"".join((head, self.vertices, self.colors, self.triangles)))

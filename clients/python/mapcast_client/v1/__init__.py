@@ -1,0 +1,1 @@
+"""Generated from proto/mapcast/v1: messages and gRPC stubs."""

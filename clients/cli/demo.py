@@ -1,0 +1,92 @@
+"""`mapcast demo`: a sequence streamed live through a real server, and what it leaves behind."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clients.cli.connection import Server, reach
+from clients.cli.files import write_bytes, write_json
+from clients.cli.options import (
+    HttpOption,
+    JsonOption,
+    Policy,
+    PolicyOption,
+    RateOption,
+    ServerOption,
+    VocabularyOption,
+    VoxelOption,
+)
+from clients.cli.overview import encode_png, overview
+from clients.cli.progress import console, print_report
+from clients.cli.replay import Replayed, replayed
+from clients.cli.streaming import StreamOptions
+from replay.sequence import Sequence, open_sequence
+
+
+def demo(
+    path: Annotated[
+        str, typer.Argument(metavar="[PATH]", help="A recording's folder instead of the room.")
+    ] = "rendered",
+    server: ServerOption = None,
+    http: HttpOption = None,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", help="Stream at most N frames.")
+    ] = 900,
+    json: JsonOption = None,
+    rate: RateOption = 1.0,
+    policy: PolicyOption = Policy.live,
+    voxel: VoxelOption = 0.01,
+    vocabulary: VocabularyOption = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Where the map's files go.")
+    ] = Path("out"),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Stay up at the end, for the viewer; Ctrl-C ends it.")
+    ] = False,
+) -> None:
+    """Stream a sequence at camera rate; leave map.glb, map.ply, trajectory.tum and map.png."""
+    options = StreamOptions(limit, rate, policy.value, voxel_size_m=voxel)
+    sequence = open_sequence(path)
+    asyncio.run(_run(sequence, options, server, http, vocabulary, out, json, keep))
+
+
+async def _run(
+    sequence: Sequence,
+    options: StreamOptions,
+    grpc_address: str | None,
+    http_url: str | None,
+    vocabulary: Path | None,
+    out: Path,
+    json: Path | None,
+    keep: bool,
+) -> None:
+    async with reach(grpc_address, http_url, vocabulary) as server:
+        async with replayed(server, sequence, options) as done:
+            print_report(done.report, sequence.name)
+            if json is not None:
+                write_json(json, done.report.to_json())
+            await _leave(done, server, out)
+            if keep:
+                console.print(f"\nThe map stays at {done.viewer_url} until Ctrl-C.", soft_wrap=True)
+                await asyncio.Event().wait()
+
+
+async def _leave(done: Replayed, server: Server, out: Path) -> None:
+    """Write the map's files. Raises InputError when that cannot be."""
+    session = done.streamed.session
+    with console.status("writing the map …"):
+        for file_format in ("glb", "ply"):
+            data = await done.client.export(session, file_format)
+            _write(out / f"map.{file_format}", data)
+        tum = await server.get(f"/v1/sessions/{session}/trajectory.tum")
+        _write(out / "trajectory.tum", tum)
+        mesh = done.streamed.followed.mesh()
+        picture = await overview(done.client, session, mesh, done.streamed.trajectory)
+        _write(out / "map.png", await encode_png(picture))
+
+
+def _write(path: Path, data: bytes) -> None:
+    write_bytes(path, data)
+    console.print(f"  {path}  [dim]{len(data) / 1e6:.1f} MB[/]", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""`mapcast eval`: a replay, held against the recording's ground truth."""

@@ -1,0 +1,161 @@
+"""Streaming a sequence through a server's real sockets, with one subscriber beside it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from clients.cli.connection import Server
+from clients.cli.tally import Tally
+from mapcast_client import AsyncClient, AsyncSession, FollowOptions, Map, follow_websocket
+from mapcast_client.errors import HashMismatch, InputError
+from mapcast_client.poses import pose_message
+from mapcast_client.v1 import ingest_pb2, maps_pb2
+from replay.sequence import Sequence
+from slam.trajectory import Trajectory
+
+_CATCH_UP_TIMEOUT_S = 60.0
+_RECONNECTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How a sequence is sent."""
+
+    limit: int | None = None
+    rate: float = 0.0
+    """1: at the camera's rate; 0: as fast as the server takes it."""
+    policy: str = "lossless"
+    poses: str = "tracked"
+    """`given`: the sequence's ground truth goes with each frame."""
+    voxel_size_m: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"--limit is {self.limit}, must be at least 1")
+        if self.rate < 0:
+            raise InputError(f"--rate is {self.rate}, must be 0 (as fast as possible) or more")
+        if not 0.001 <= self.voxel_size_m <= 1:
+            raise InputError(f"--voxel is {self.voxel_size_m} m, must be 0.001 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedMap:
+    """A finished session: what it came to, and the subscriber's equal copy of it."""
+
+    session: str
+    info: maps_pb2.SessionInfo
+    followed: Map
+    trajectory: Trajectory
+    """The corrected path."""
+
+
+class SequenceStream:
+    """One sequence on its way through one server."""
+
+    def __init__(self, server: Server, sequence: Sequence, options: StreamOptions) -> None:
+        if options.poses == "given" and sequence.ground_truth is None:
+            raise InputError(f"{sequence.name} has no ground truth to give as poses")
+        self.tally = Tally()
+        self._server = server
+        self._sequence = sequence
+        self._options = options
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames will be sent."""
+        return min(len(self._sequence), self._options.limit or len(self._sequence))
+
+    async def open(self, client: AsyncClient) -> AsyncSession:
+        """Open the session that `run` streams to."""
+        return await client.open(
+            self._sequence.calibration.to_message(),
+            name=self._sequence.name,
+            policy=self._options.policy,
+            pose_source=self._options.poses,
+            fusion=ingest_pb2.FusionSettings(voxel_size_m=self._options.voxel_size_m),
+        )
+
+    async def run(self, client: AsyncClient, session: AsyncSession) -> StreamedMap:
+        """Send every frame, take every result, and follow the map until it is final and equal.
+
+        Raises HashMismatch when the subscriber's map does not become the server's.
+        """
+        final_hash: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(self._follow(session.id, final_hash))
+            tasks.create_task(self._take_results(session))
+            await self._send_frames(session)
+            finished = await session.finish()
+            final_hash.set_result(finished.map_hash)
+            await self._caught_up(following, finished)
+        info = await client.session(session.id)
+        tum = await self._server.get(f"/v1/sessions/{session.id}/trajectory.tum")
+        trajectory = Trajectory.from_tum(tum.decode(), f"trajectory of {session.id}")
+        return StreamedMap(session.id, info, following.result(), trajectory)
+
+    async def _send_frames(self, session: AsyncSession) -> None:
+        truth = self._poses_by_time() if self._options.poses == "given" else {}
+        started_s, first_ns = time.monotonic(), None
+        async with self._frames() as frames:
+            async for frame in frames:
+                if truth:
+                    frame.world_from_camera.CopyFrom(truth[frame.capture_ns])
+                first_ns = frame.capture_ns if first_ns is None else first_ns
+                if self._options.rate > 0:
+                    due_s = (frame.capture_ns - first_ns) / 1e9 / self._options.rate
+                    await asyncio.sleep(started_s + due_s - time.monotonic())
+                self.tally.add_sent(time.monotonic())
+                await session.send(frame)
+
+    @asynccontextmanager
+    async def _frames(self) -> AsyncIterator[AsyncIterator[ingest_pb2.Frame]]:
+        """Read the sequence on a thread of its own, closed at the end of the block."""
+        frames = self._sequence.frames(self._options.limit)
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "read sequence") as reader:
+
+            async def read() -> AsyncIterator[ingest_pb2.Frame]:
+                while (frame := await loop.run_in_executor(reader, next, frames, None)) is not None:
+                    yield frame
+
+            try:
+                yield read()
+            finally:
+                if isinstance(frames, Generator):
+                    await loop.run_in_executor(reader, frames.close)
+
+    async def _take_results(self, session: AsyncSession) -> None:
+        async for result in session.results():
+            self.tally.add_result(result, time.monotonic())
+
+    async def _follow(self, session: str, final_hash: asyncio.Future[int]) -> Map:
+        """Follow the map over the WebSocket until it is exact and has the final hash."""
+        followed = Map()
+        options = FollowOptions(reconnect=_RECONNECTS)
+        async for delta in follow_websocket(self._server.http_url, session, options):
+            followed.apply(delta)
+            self.tally.delta_bytes += delta.size_bytes
+            if followed.status is not None:
+                self.tally.blocks = followed.status.blocks
+                self.tally.triangles = followed.status.triangles
+            if final_hash.done() and followed.is_exact:
+                if followed.map_hash == final_hash.result():
+                    return followed
+        raise HashMismatch(f"session {session}: the subscription ended before its map was final")
+
+    async def _caught_up(self, following: asyncio.Task[Map], end: ingest_pb2.Finished) -> None:
+        done, _ = await asyncio.wait([following], timeout=_CATCH_UP_TIMEOUT_S)
+        if not done:
+            raise HashMismatch(
+                f"{_CATCH_UP_TIMEOUT_S:.0f} s after the end the subscriber's map is not the "
+                f"server's (hash {end.map_hash}, revision {end.revision})"
+            )
+
+    def _poses_by_time(self) -> dict[int, ingest_pb2.Pose]:
+        truth = self._sequence.ground_truth
+        assert truth is not None
+        instants = truth.capture_ns.tolist()
+        return dict(zip(instants, map(pose_message, truth.world_from_camera), strict=True))

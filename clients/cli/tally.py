@@ -1,0 +1,125 @@
+"""What a replay has brought so far, and its report at the end."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mapcast_client.poses import pose_matrix
+from mapcast_client.v1 import ingest_pb2
+from mapcast_client.v1.ingest_pb2 import FrameResult
+from slam.trajectory import Trajectory
+
+_STAGES = ("decode", "track", "fuse", "mesh")
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Of milliseconds."""
+
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The figures of one replay, as `--json` writes them."""
+
+    frames: int
+    tracked: int
+    ate_live_rmse_m: float | None
+    """Of the poses as they were answered; None without ground truth."""
+    ate_final_rmse_m: float | None
+    """Of the corrected path at the end."""
+    frames_per_s: float
+    latency_ms: Percentiles
+    """From the server's receiving a frame to its result being sent."""
+    stage_ms: dict[str, float]
+    """Medians; `mesh` over the frames at which changed blocks were meshed."""
+    blocks: int
+    triangles: int
+    delta_bytes: int
+    """What one WebSocket subscriber received, from start to the exact map."""
+    dropped: int
+    map_hash: str
+    """Decimal; the subscriber's and the server's."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `--json` writes."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts results while they come in."""
+
+    results: list[FrameResult] = field(default_factory=list)
+    tracked: int = 0
+    dropped: int = 0
+    rejected: int = 0
+    state: str = "waiting"
+    sent: int = 0
+    delta_bytes: int = 0
+    blocks: int = 0
+    triangles: int = 0
+    started_s: float | None = None
+    """When the first frame was sent."""
+    answered_s: float | None = None
+    """When the newest result came."""
+
+    def add_sent(self, now_s: float) -> None:
+        """Count a frame that was sent."""
+        self.started_s = self.started_s if self.started_s is not None else now_s
+        self.sent += 1
+
+    def add_result(self, result: FrameResult, now_s: float) -> None:
+        """Count a result."""
+        self.results.append(result)
+        self.answered_s = now_s
+        self.tracked += result.HasField("world_from_camera")
+        self.dropped += result.status == FrameResult.STATUS_DROPPED
+        self.rejected += result.status == FrameResult.STATUS_REJECTED
+        if result.tracking != ingest_pb2.TRACKING_STATE_UNSPECIFIED:
+            self.state = tracking_name(result.tracking)
+
+    @property
+    def frames_per_s(self) -> float:
+        """Answered frames over the time from the first frame sent to the newest result."""
+        if self.started_s is None or self.answered_s is None or self.answered_s <= self.started_s:
+            return 0.0
+        return (len(self.results) - self.dropped) / (self.answered_s - self.started_s)
+
+    def live_trajectory(self) -> Trajectory:
+        """Give the poses as they were answered."""
+        posed = [result for result in list(self.results) if result.HasField("world_from_camera")]
+        posed.sort(key=lambda result: result.capture_ns)
+        return Trajectory(
+            np.array([result.capture_ns for result in posed], np.int64),
+            np.array([pose_matrix(result.world_from_camera) for result in posed]).reshape(-1, 4, 4),
+        )
+
+    def latency_ms(self) -> Percentiles:
+        """Give percentiles over the frames that were not dropped."""
+        latencies = [
+            result.latency_ms
+            for result in self.results
+            if result.status != FrameResult.STATUS_DROPPED
+        ]
+        p50, p95 = np.percentile(latencies, [50, 95]) if latencies else (0.0, 0.0)
+        return Percentiles(round(float(p50), 2), round(float(p95), 2))
+
+    def stage_ms(self) -> dict[str, float]:
+        """Give each stage's median busy time over the frames that had it."""
+        medians = {}
+        for stage in _STAGES:
+            times = [getattr(result.stages, f"{stage}_ms") for result in self.results]
+            times = [time_ms for time_ms in times if time_ms > 0]
+            medians[stage] = round(float(np.median(times)), 3) if times else 0.0
+        return medians
+
+
+def tracking_name(state: ingest_pb2.TrackingState) -> str:
+    """Give the state's word, as in the trajectory layer."""
+    known = state in ingest_pb2.TrackingState.values()
+    name = ingest_pb2.TrackingState.Name(state) if known else "unknown"
+    return name.removeprefix("TRACKING_STATE_").lower()

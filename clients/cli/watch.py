@@ -1,0 +1,87 @@
+"""`mapcast watch`: follow a session's map and show how it grows."""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from clients.cli.options import RunningServer
+from clients.cli.progress import console, live_line
+from mapcast_client import FollowOptions, Map, connect
+from mapcast_client.client import DEFAULT_ADDRESS
+from mapcast_client.errors import InputError
+
+_RATE_OVER_S = 3.0
+_RECONNECTS = 10
+_ENDED = ("finished", "failed")
+
+
+def watch(
+    session: Annotated[
+        str | None,
+        typer.Argument(metavar="[SESSION]", help="The session's id; the newest without one."),
+    ] = None,
+    server: RunningServer = DEFAULT_ADDRESS,
+) -> None:
+    """Follow a session's map and show its size, its rate and whether it equals the server's."""
+    asyncio.run(_watch(session, server))
+
+
+async def _watch(session: str | None, server: str) -> None:
+    async with connect(server) as client:
+        if session is None:
+            sessions = await client.sessions()
+            if not sessions:
+                raise InputError(f"{server} has no sessions: start one, for example a replay")
+            session = sessions[-1].session
+        console.print(f"session [bold]{session}[/] at {server}")
+        watched = Watched()
+        async with live_line(watched.line):
+            async for delta in client.follow(session, FollowOptions(reconnect=_RECONNECTS)):
+                watched.followed.apply(delta)
+                watched.add_bytes(delta.size_bytes, time.monotonic())
+                if watched.is_over:
+                    break
+
+
+@dataclass(slots=True)
+class Watched:
+    """A followed map and the rate at which its deltas come."""
+
+    followed: Map = field(default_factory=Map)
+    _sizes: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def add_bytes(self, size_bytes: int, now_s: float) -> None:
+        """Count a delta."""
+        self._sizes.append((now_s, size_bytes))
+        while self._sizes[0][0] < now_s - _RATE_OVER_S:
+            self._sizes.popleft()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session takes no more frames and the map is complete."""
+        status = self.followed.status
+        return status is not None and status.state in _ENDED and self.followed.is_exact
+
+    def bytes_per_s(self, now_s: float) -> float:
+        """Bytes received per second, over the last few."""
+        return sum(size for at_s, size in self._sizes if at_s > now_s - _RATE_OVER_S) / _RATE_OVER_S
+
+    def line(self) -> Text:
+        """One line: state, size, rate, and whether the map is exact."""
+        followed, status = self.followed, self.followed.status
+        state = "connecting" if status is None else f"{status.state}, {status.tracking}"
+        rate = self.bytes_per_s(time.monotonic()) / 1e6
+        line = Text(
+            f"{state}  {followed.blocks:,} blocks  {followed.triangles:,} triangles  "
+            f"{len(followed.trajectory):,} poses  {rate:.2f} MB/s  "
+        )
+        if followed.is_exact:
+            line.append("hash ok", style="green")
+        else:
+            line.append("catching up", style="yellow")
+        return line

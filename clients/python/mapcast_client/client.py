@@ -1,0 +1,172 @@
+"""The asynchronous client of a server's gRPC port."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from numpy.typing import NDArray
+
+from mapcast_client.delta import Delta
+from mapcast_client.errors import StateError
+from mapcast_client.following import FollowOptions, follow_deltas
+from mapcast_client.session import AsyncSession, open_message
+from mapcast_client.transport import (
+    DEFAULT_TIMEOUT_S,
+    END_OF_STREAM,
+    error_of,
+    open_channel,
+    translated,
+)
+from mapcast_client.v1 import ingest_pb2, ingest_pb2_grpc, maps_pb2, maps_pb2_grpc
+from mapcast_client.view import View, raycast_request
+
+DEFAULT_ADDRESS = "127.0.0.1:8431"
+
+
+class AsyncClient:
+    """A connection to one server; use it with `async with`. One event loop uses it."""
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_s: float = DEFAULT_TIMEOUT_S):
+        """`address` is host:port; `timeout_s` bounds every wait for the server."""
+        self._address = address
+        self._timeout_s = timeout_s
+        self._channel: grpc.aio.Channel | None = None
+        self._sessions: list[AsyncSession] = []
+
+    async def __aenter__(self) -> Self:
+        self._channel = await open_channel(self._address, self._timeout_s)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the sessions that were opened here, and the connection."""
+        for session in self._sessions:
+            await session.close()
+        self._sessions.clear()
+        if self._channel is not None:
+            await self._channel.close(None)
+            self._channel = None
+
+    async def open(
+        self,
+        calibration: ingest_pb2.Calibration,
+        name: str = "",
+        policy: str = "live",
+        pose_source: str = "tracked",
+        fusion: ingest_pb2.FusionSettings | None = None,
+        session: str = "",
+    ) -> AsyncSession:
+        """Open a session to send frames to, or re-join the given one.
+
+        `policy` live: the newest frames win; lossless: every frame counts and `send` waits.
+        Raises InputError, SessionError when the server refuses, ConnectionLost.
+        """
+        request = open_message(calibration, name, policy, pose_source, fusion, session)
+        call = ingest_pb2_grpc.IngestStub(self._connected).Stream()
+        try:
+            opened = await AsyncSession.start(call, request, self._address, self._timeout_s)
+        except BaseException:
+            call.cancel()
+            raise
+        self._sessions.append(opened)
+        return opened
+
+    async def sessions(self) -> list[maps_pb2.SessionInfo]:
+        """List the server's sessions."""
+        async with translated(self._address, self._timeout_s):
+            answer = await self._maps.ListSessions(maps_pb2.ListSessionsRequest())
+        return list(answer.sessions)
+
+    async def session(self, session: str) -> maps_pb2.SessionInfo:
+        """Describe one session. Raises SessionError (not_found)."""
+        async with translated(self._address, self._timeout_s):
+            request = maps_pb2.GetSessionRequest(session=session)
+            info: maps_pb2.SessionInfo = await self._maps.GetSession(request)
+        return info
+
+    async def export(self, session: str, format: str = "glb") -> bytes:
+        """Return the whole map as a file: ply, obj or glb. Raises SessionError, InputError."""
+        call = self._maps.Export(maps_pb2.ExportRequest(session=session, format=format))
+        parts: list[bytes] = []
+        while True:
+            async with translated(self._address, self._timeout_s):
+                chunk = await call.read()
+            if chunk is END_OF_STREAM:
+                return b"".join(parts)
+            parts.append(chunk.data)
+
+    async def raycast(
+        self, session: str, camera: ingest_pb2.Camera, world_from_camera: NDArray[Any]
+    ) -> View:
+        """Return the map as a camera at (4, 4) `world_from_camera` would see it.
+
+        Raises InputError for a pose that is not rigid, SessionError (not_found).
+        """
+        request = raycast_request(session, camera, world_from_camera)
+        async with translated(self._address, self._timeout_s):
+            answer = await self._maps.Raycast(request)
+        return View.from_message(answer, camera)
+
+    def follow(self, session: str, options: FollowOptions | None = None) -> AsyncIterator[Delta]:
+        """Iterate over the deltas of a session's map; apply them to a `Map`.
+
+        Raises SessionError (not_found), InputError, ConnectionLost; see FollowOptions.
+        """
+        options = options or FollowOptions()
+
+        def subscribe(since: int, epoch: int) -> AsyncGenerator[bytes]:
+            return self._subscribe(_subscribe_request(session, options, since, epoch))
+
+        return follow_deltas(subscribe, options)
+
+    async def _subscribe(self, request: maps_pb2.SubscribeRequest) -> AsyncGenerator[bytes]:
+        call = self._maps.Subscribe()
+        try:
+            await call.write(request)
+            while (message := await call.read()) is not END_OF_STREAM:
+                yield message.arrow
+        except grpc.aio.AioRpcError as error:
+            raise error_of(error, self._address) from None
+        finally:
+            call.cancel()
+
+    @property
+    def _maps(self) -> Any:
+        return maps_pb2_grpc.MapsStub(self._connected)
+
+    @property
+    def _connected(self) -> grpc.aio.Channel:
+        if self._channel is None:
+            raise StateError("the client is not connected: use it with `async with`")
+        return self._channel
+
+
+def connect(address: str = DEFAULT_ADDRESS, timeout_s: float = DEFAULT_TIMEOUT_S) -> AsyncClient:
+    """Give a client to enter with `async with`; entering raises ConnectionLost."""
+    return AsyncClient(address, timeout_s)
+
+
+def _subscribe_request(
+    session: str, options: FollowOptions, since: int, epoch: int
+) -> maps_pb2.SubscribeRequest:
+    viewpoint = options.viewpoint
+    return maps_pb2.SubscribeRequest(
+        session=session,
+        layers=options.wire_layers,
+        since=since,
+        epoch=epoch,
+        compression=options.compression,
+        max_bytes_per_s=options.max_bytes_per_s,
+        max_messages_per_s=options.max_messages_per_s,
+        viewpoint=maps_pb2.Vec3(x=viewpoint[0], y=viewpoint[1], z=viewpoint[2])
+        if viewpoint
+        else None,
+    )

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+import { beforeAll, describe, expect, it } from "vitest";
+import xxhash from "xxhash-wasm";
+
+import { type Hash64, MapState } from "../src/map";
+import { Progress } from "../src/progress";
+import { type Delta, decode } from "../src/protocol";
+import { MeshRow } from "../src/rows";
+import { type Name, message } from "./deltas";
+
+let hash64: Hash64;
+beforeAll(async () => {
+  hash64 = (await xxhash()).h64Raw;
+});
+
+function applied(names: readonly Name[]): { map: MapState; progress: Progress } {
+  const [map, progress] = [new MapState(hash64), new Progress()];
+  for (const name of names) {
+    const delta = decode(message("zstd", name));
+    if (delta.layer === "mesh") delta.rows.forEach((row) => map.apply(row));
+    progress.record(delta, map.hash);
+  }
+  return { map, progress };
+}
+
+describe("the map", () => {
+  it("has the server's hash after a complete message", () => {
+    const { map, progress } = applied(["mesh"]);
+    expect(map.hash).toBe(progress.serverHash);
+    expect([map.blocks, map.triangles, progress.verdict]).toEqual([3, 24, "exact"]);
+  });
+
+  it("keeps its hash when the same rows come again", () => {
+    const { map, progress } = applied(["mesh", "mesh"]);
+    expect([map.hash, map.blocks]).toEqual([progress.serverHash, 3]);
+  });
+
+  it("has the server's hash after a block was removed", () => {
+    const { map, progress } = applied(["mesh", "removal"]);
+    expect([map.blocks, map.triangles, progress.verdict]).toEqual([2, 16, "exact"]);
+  });
+
+  it("is found wrong when rows are missing", () => {
+    expect(applied(["removal"]).progress.verdict).toBe("wrong");
+  });
+
+  it("is empty after clear, and has no middle", () => {
+    const { map } = applied(["mesh"]);
+    map.clear();
+    expect([map.hash, map.blocks, map.triangles, map.spread(0.02)]).toEqual([0n, 0, 0, null]);
+  });
+
+  it("knows its middle, also after changes", () => {
+    const map = new MapState(hash64);
+    const triangle = [new Uint8Array(9), new Uint8Array(9), new Uint8Array(6)] as const;
+    for (const x of [0, 4, 100]) map.apply(new MeshRow(x, 0, 0, ...triangle));
+    map.apply(new MeshRow(100, 0, 0, new Uint8Array(), new Uint8Array(), new Uint8Array()));
+    expect(map.spread(0.125)).toEqual({ centerM: [2.5, 0.5, 0.5], deviationM: 2 });
+  });
+});
+
+describe("the progress", () => {
+  it("goes on where both keyed layers are complete", () => {
+    expect(applied(["mesh"]).progress.since).toBe(0n);
+    const { progress } = applied(["mesh", "trajectory", "removal"]);
+    expect([progress.since, progress.epoch, progress.revision]).toEqual([9n, 5n, 10n]);
+  });
+
+  it("notices another epoch", () => {
+    const { progress } = applied(["mesh"]);
+    const delta = decode(message("none", "status"));
+    const other: Delta = { ...delta, header: { ...delta.header, epoch: 6n } };
+    expect([progress.isNewEpoch(delta), progress.isNewEpoch(other)]).toEqual([false, true]);
+    progress.reset();
+    expect(progress.isNewEpoch(other)).toBe(false);
+  });
+});
+
+it("a row whose parts do not fit is refused", () => {
+  const refused = () => new MeshRow(0, 0, 0, new Uint8Array(6), new Uint8Array(3), new Uint8Array(6));
+  expect(refused).toThrow("6 bytes of vertices, 3 of colours");
+});

@@ -1,0 +1,111 @@
+"""The surface of a volume: as rows of changed blocks, or as one mesh."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.volume import BlockIndices, Volume
+from gpu.cpu import Surface
+from gpu.kernels import BLOCK_VOX
+from gpu.kernels.marching_cubes import close_up
+from mapcast_client.mesh import TriangleMesh
+from mapcast_client.rows import MeshRows
+
+
+class Mesher:
+    """Incremental marching cubes: which blocks are dirty, and their rows.
+
+    A block is dirty for the change in all voxels that its cells read, its neighbours' included.
+    One thread calls it, the volume's.
+    """
+
+    def __init__(self, volume: Volume, threshold: float = 3.0) -> None:
+        """Follow a volume from now on.
+
+        `changed` meshes a block again when the distances in it moved by more than `threshold`
+        truncations in sum over its voxels, or a voxel began or ceased to count.
+        """
+        self._volume = volume
+        self._threshold = np.float32(threshold)
+        max_blocks = volume.settings.max_blocks
+        self._pending = np.zeros(max_blocks, np.float32)
+        self._stale = np.zeros(max_blocks, np.bool_)
+        self._published = np.zeros(max_blocks, np.uint64)
+
+    def mark(self, touched: BlockIndices) -> None:
+        """Note what `Volume.integrate` or `remove` touched."""
+        self._volume.spread_change(touched, self._pending, self._stale)
+
+    def changed(self) -> MeshRows:
+        """Rows of the blocks that changed beyond the threshold since they were last meshed."""
+        return self._rows(self._pending[: self._volume.block_count] > self._threshold)
+
+    def flush(self) -> MeshRows:
+        """Rows of all blocks that were touched since they were last meshed.
+
+        Afterwards all rows together equal those of the volume meshed from scratch.
+        """
+        return self._rows(self._stale[: self._volume.block_count])
+
+    def _rows(self, dirty: NDArray[np.bool_]) -> MeshRows:
+        blocks = np.flatnonzero(dirty).astype(np.int32)
+        if not len(blocks):
+            return MeshRows.empty()
+        self._pending[blocks] = 0
+        self._stale[blocks] = False
+        surface = self._volume.surface(blocks)
+        news = surface.digests != self._published[blocks]
+        self._published[blocks] = surface.digests
+        return _rows_of(self._volume.block_coords[blocks], surface, news)
+
+
+def _rows_of(coords: NDArray[np.int32], surface: Surface, keep: NDArray[np.bool_]) -> MeshRows:
+    """The rows that are kept; `surface` is used up."""
+    vertices, triangles = close_up(
+        keep,
+        surface.vertex_counts,
+        surface.triangle_counts,
+        surface.vertices,
+        surface.colors,
+        surface.triangles,
+    )
+    return MeshRows(
+        coords[keep],
+        surface.vertex_counts[keep].astype(np.uint32),
+        surface.triangle_counts[keep].astype(np.uint32),
+        surface.vertices[:vertices],
+        surface.colors[:vertices],
+        surface.triangles[:triangles],
+    )
+
+
+def extract_mesh(volume: Volume) -> TriangleMesh:
+    """The whole surface at full precision, each vertex once."""
+    blocks = np.arange(volume.block_count, dtype=np.int32)
+    surface = volume.surface(blocks)
+    axis, lattice = _edges_of(volume.block_coords, surface)
+
+    # A vertex is its edge: 20 bits an axis around the smallest corner, two for the direction.
+    low = lattice.min(axis=0, initial=np.iinfo(np.int32).max)
+    keys = (lattice - low) @ np.array([1 << 42, 1 << 22, 1 << 2]) + axis
+    _, first, merged = np.unique(keys, return_index=True, return_inverse=True)
+    along = np.zeros((len(first), 3))
+    along[np.arange(len(first)), axis[first]] = surface.along[first]
+    vertices = (lattice[first] + along) * volume.settings.voxel_size_m
+
+    starts = np.cumsum(surface.vertex_counts) - surface.vertex_counts
+    offsets = np.repeat(starts, surface.triangle_counts)
+    triangles = merged[surface.triangles + offsets[:, None]]
+    return TriangleMesh(
+        vertices.astype(np.float32), surface.colors[first], triangles.astype(np.int32)
+    )
+
+
+def _edges_of(
+    coords: NDArray[np.int32], surface: Surface
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The edge of each vertex: (V,) its axis and (V, 3) its lower lattice point."""
+    axis, cell = np.divmod(surface.edge_codes.astype(np.int64), 900)
+    row, x = np.divmod(cell, 9)
+    z, y = np.divmod(row, 10)
+    corners = np.repeat(coords.astype(np.int64) * BLOCK_VOX, surface.vertex_counts, axis=0)
+    return axis, corners + np.stack([x, y, z], axis=1)

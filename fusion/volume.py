@@ -1,0 +1,241 @@
+"""The dense map: a sparse volume of signed distances and colours, fused from views."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu.cpu import CpuBlocks, FusionGrid, Pinhole, Surface
+from gpu.kernels import BLOCK_VOX, COORDINATE_LIMIT
+from mapcast_client.errors import FrameError, InputError
+from slam.camera import Camera
+from slam.frame import Frame
+from slam.geometry import Mat4, inverse
+
+BlockIndices = NDArray[np.int32]
+"""(K,) places of blocks in the volume's pool; a block keeps its place until `clear`."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a camera would see of a volume; 0 where nothing is hit."""
+
+    color: NDArray[np.uint8]
+    """(H, W, 3) sRGB."""
+    depth_m: NDArray[np.float32]
+    """(H, W) along +Z."""
+    normals_world: NDArray[np.float32]
+    """(H, W, 3) unit, towards free space."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSettings:
+    """How finely, how far and how much a volume fuses."""
+
+    voxel_size_m: float = 0.01
+    truncation_vox: int = 4
+    """Distances are kept within this many voxels of a surface."""
+    depth_min_m: float = 0.1
+    depth_max_m: float = 4.0
+    max_blocks: int = 65536
+    """8 KiB each."""
+    min_weight: int = 3
+    """Observations that a voxel needs to be meshed."""
+
+    def __post_init__(self) -> None:
+        if not 0.0005 <= self.voxel_size_m <= 1:
+            raise InputError(f"voxel_size_m is {self.voxel_size_m}, must be 0.0005 to 1")
+        if not 2 <= self.truncation_vox <= 32:
+            raise InputError(f"truncation_vox is {self.truncation_vox}, must be 2 to 32")
+        if not 0.01 <= self.depth_min_m < self.depth_max_m <= 1000:
+            raise InputError(
+                f"depth_min_m is {self.depth_min_m} and depth_max_m {self.depth_max_m}, "
+                "must be 0.01 ≤ min < max ≤ 1000"
+            )
+        if not 1 <= self.max_blocks <= 1 << 22:
+            raise InputError(f"max_blocks is {self.max_blocks}, must be 1 to {1 << 22}")
+        if not 1 <= self.min_weight <= 1000:
+            raise InputError(f"min_weight is {self.min_weight}, must be 1 to 1000")
+
+    @property
+    def truncation_m(self) -> float:
+        """The distance at which signed distances are cut off."""
+        return self.truncation_vox * self.voxel_size_m
+
+
+class Volume:
+    """A truncated signed distance field in sparse 8³ blocks of voxels.
+
+    Voxel (x, y, z) lies at (x, y, z) · voxel_size_m in the world. Voxels hold exact integer sums:
+    the state is a function of the set of views that are in, bit for bit, whatever the order they
+    came and went in. One thread calls it. Curless & Levoy 1996; Nießner et al. 2013.
+    """
+
+    def __init__(self, settings: VolumeSettings, camera: Camera) -> None:
+        """Make an empty volume for the rectified images of `camera`.
+
+        Raises InputError if the camera has distortion.
+        """
+        _check_pinhole(camera)
+        self.settings = settings
+        self.camera = camera
+        grid = FusionGrid(
+            settings.voxel_size_m,
+            settings.truncation_m,
+            settings.depth_min_m,
+            settings.depth_max_m,
+            settings.min_weight,
+        )
+        self._blocks = CpuBlocks(grid, _pinhole(camera), settings.max_blocks)
+        self._reach_camera_m = _frustum_corners(
+            camera, settings.depth_max_m + settings.truncation_m
+        )
+        self._refused_blocks = 0
+        self._saturated_observations = 0
+
+    @property
+    def block_count(self) -> int:
+        """Blocks in the pool."""
+        return self._blocks.count
+
+    @property
+    def refused_blocks(self) -> int:
+        """Blocks that views touched and a full pool refused, counted at every view."""
+        return self._refused_blocks
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the pool ran out: new blocks are refused, those it has still take views."""
+        return self._refused_blocks > 0
+
+    @property
+    def saturated_observations(self) -> int:
+        """Observations that did not count because their voxel had reached a limit.
+
+        Distances end at 65535 observations, colours at 8224; from then on a voxel is frozen.
+        """
+        return self._saturated_observations
+
+    @property
+    def block_coords(self) -> NDArray[np.int32]:
+        """(N, 3) grid coordinates x, y, z of the blocks, by their place in the pool; read-only."""
+        coords = self._blocks.coords[: self.block_count]
+        coords.flags.writeable = False
+        return coords
+
+    def integrate(self, frame: Frame, world_from_camera: Mat4) -> BlockIndices:
+        """Fuse one view.
+
+        Returns the (K,) blocks that it touched. Raises FrameError if the images do not fit the
+        camera, InputError if the pose is not finite or leads out of the grid.
+        """
+        self._load(frame, world_from_camera)
+        touched, refused = self._blocks.touch(world_from_camera, allocate=True)
+        self._refused_blocks += refused
+        self._saturated_observations += self._blocks.integrate(
+            touched, inverse(world_from_camera), removing=False
+        )
+        return touched
+
+    def remove(self, frame: Frame, world_from_camera: Mat4) -> BlockIndices:
+        """Take out a view that was fused with exactly this frame and pose.
+
+        Returns the (K,) blocks that it touched. Raises as `integrate` does.
+        """
+        self._load(frame, world_from_camera)
+        touched, _ = self._blocks.touch(world_from_camera, allocate=False)
+        self._blocks.integrate(touched, inverse(world_from_camera), removing=True)
+        return touched
+
+    def raycast(self, camera: Camera, world_from_camera: Mat4) -> View:
+        """Render the surface as `camera` would see it.
+
+        Raises InputError if the camera has distortion or the pose is not a finite (4, 4).
+        """
+        _check_pinhole(camera)
+        _check_pose(world_from_camera)
+        return View(
+            *self._blocks.raycast(_pinhole(camera), world_from_camera, inverse(world_from_camera))
+        )
+
+    def spread_change(
+        self, touched: BlockIndices, pending: NDArray[np.float32], stale: NDArray[np.bool_]
+    ) -> None:
+        """Hand over how much `touched` blocks changed to the blocks whose mesh shows it.
+
+        Adds to `pending` (N,) the summed |Δ distance| in units of the truncation, and sets
+        `stale` (N,), which concerns neighbours too. What was handed over is forgotten.
+        """
+        self._blocks.spread_change(touched, pending, stale)
+
+    def surface(self, blocks: BlockIndices) -> Surface:
+        """The triangles of (K,) blocks. Lorensen & Cline 1987."""
+        return self._blocks.surface(blocks)
+
+    def voxel_words(self) -> NDArray[np.uint32]:
+        """(4, N, 512) copy of the voxels' words: distance sum, counts, two of colour sums."""
+        blocks = self._blocks
+        words = (blocks.sdf_sum, blocks.counts, blocks.color_low, blocks.color_high)
+        return np.stack([array[: self.block_count].view(np.uint32) for array in words])
+
+    def clear(self) -> None:
+        """Forget everything. Places in the pool are given anew: meshers must be, too."""
+        self._blocks.clear()
+        self._refused_blocks = 0
+        self._saturated_observations = 0
+
+    def _load(self, frame: Frame, world_from_camera: Mat4) -> None:
+        self._check_images(frame)
+        self._check_reach(world_from_camera)
+        self._blocks.load(frame.depth, frame.depth_scale_m, frame.color)
+
+    def _check_images(self, frame: Frame) -> None:
+        shape = (self.camera.height_px, self.camera.width_px)
+        if frame.depth.shape != shape or frame.depth.dtype not in (np.uint16, np.float32):
+            raise FrameError(
+                f"frame {frame.index}: depth is {frame.depth.dtype} {frame.depth.shape}, "
+                f"must be uint16 or float32 {shape}"
+            )
+        if frame.color.shape != (*shape, 3) or frame.color.dtype != np.uint8:
+            raise FrameError(
+                f"frame {frame.index}: color is {frame.color.dtype} {frame.color.shape}, "
+                f"must be uint8 {(*shape, 3)}"
+            )
+
+    def _check_reach(self, world_from_camera: Mat4) -> None:
+        """All that a view can touch must have block coordinates that the hash can tell apart."""
+        _check_pose(world_from_camera)
+        corners_world = self._reach_camera_m @ world_from_camera[:3, :3].T
+        reach_m = float(np.abs(corners_world + world_from_camera[:3, 3]).max())
+        limit_m = (COORDINATE_LIMIT - 2) * BLOCK_VOX * self.settings.voxel_size_m
+        if reach_m > limit_m:
+            raise InputError(
+                f"world_from_camera leads {reach_m:.6g} m from the origin; the grid ends at "
+                f"{limit_m:.6g} m"
+            )
+
+
+def _check_pinhole(camera: Camera) -> None:
+    if any(camera.distortion):
+        raise InputError(f"camera distortion is {camera.distortion}: fusion needs rectified images")
+
+
+def _check_pose(world_from_camera: Mat4) -> None:
+    if world_from_camera.shape != (4, 4) or not np.isfinite(world_from_camera).all():
+        raise InputError(f"world_from_camera must be (4, 4) and finite: {world_from_camera}")
+
+
+def _pinhole(camera: Camera) -> Pinhole:
+    return Pinhole(
+        camera.width_px,
+        camera.height_px,
+        np.array([camera.fx_px, camera.fy_px]),
+        np.array([camera.cx_px, camera.cy_px]),
+    )
+
+
+def _frustum_corners(camera: Camera, depth_m: float) -> NDArray[np.float64]:
+    """(5, 3) the apex and the far corners of what the camera sees, in its frame."""
+    pixels = [(u, v, 1) for u in (-1, camera.width_px) for v in (-1, camera.height_px)]
+    far = np.array(pixels, np.float64) @ np.linalg.inv(camera.matrix).T * depth_m
+    return np.vstack([np.zeros(3), far])

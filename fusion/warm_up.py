@@ -1,0 +1,28 @@
+"""Making the compiled kernels ready before the first frame."""
+
+import numpy as np
+
+from fusion.mesh import Mesher
+from fusion.volume import Volume, VolumeSettings
+from slam.camera import Camera
+from slam.frame import Frame
+
+
+def warm_up() -> None:
+    """Compile all fusion kernels, or load them from the cache, by a walk through a tiny volume.
+
+    Takes about half a minute the first time on a machine, half a second later.
+    """
+    camera = Camera(16, 12, 16.0, 16.0, 7.5, 5.5)
+    volume = Volume(VolumeSettings(voxel_size_m=0.05, min_weight=1, max_blocks=256), camera)
+    mesher = Mesher(volume)
+    color = np.full((12, 16, 3), 128, np.uint8)
+    for depth, scale_m in (
+        (np.full((12, 16), 1000, np.uint16), 0.001),
+        (np.ones((12, 16), np.float32), 1.0),
+    ):
+        frame = Frame(0, 0, color, depth, scale_m)
+        mesher.mark(volume.integrate(frame, np.eye(4)))
+        mesher.flush()
+        volume.raycast(camera, np.eye(4))
+        mesher.mark(volume.remove(frame, np.eye(4)))

@@ -1,0 +1,216 @@
+"""Adding a view to the voxels of its blocks, or taking it out again.
+
+Voxels are integer sums, so that the order of views, and of threads, cannot matter: Curless & Levoy
+1996, eq. 3-4, before the division. Four 32-bit words per voxel:
+
+    sdf_sum     int32   sum of quantised signed distances, DISTANCE_STEPS = truncation
+    counts      uint32  weight | colour count << 16
+    color_low   uint32  red sum, 21 bits | low 11 bits of the blue sum << 21
+    color_high  uint32  green sum, 21 bits | high 11 bits of the blue sum << 21
+
+A voxel at its limit is frozen: it takes and gives nothing more, so that taking a view out never
+takes more than was put in.
+"""
+
+import numpy as np
+from numba import float32, int32, njit, prange, uint32, uint64
+
+from gpu.kernels import (
+    BLOCK_VOX,
+    BLOCK_VOXELS,
+    COLOR_COUNT_LIMIT,
+    DISTANCE_STEPS,
+    JIT,
+    WEIGHT_LIMIT,
+)
+from gpu.kernels.bits import bits_of, float_of
+
+BLOCKS_PER_TASK = 16
+NEAREST_M = 0.01
+CROSSED = 1024.0
+"""What a voxel that starts or ceases to be meshed adds to its block's change."""
+
+
+# One work-item = one image row. `depth` (H, W) uint16 or float32, `color` (H, W, 3) uint8;
+# `pixels` (H, W) uint64: float32 bits of the depth in metres (0 outside [low_m, high_m]) below,
+# r | g << 8 | b << 16 above. Races: none.
+@njit(parallel=True, **JIT)
+def pack_pixels(depth, depth_scale_m, low_m, high_m, color, pixels):
+    """Bring depth and colour of a pixel into one word, so that a voxel gathers once."""
+    scale_m, low, high = float32(depth_scale_m), float32(low_m), float32(high_m)
+    for row in prange(depth.shape[0]):
+        for column in range(depth.shape[1]):
+            depth_m = float32(depth[row, column]) * scale_m
+            depth_m = depth_m if (depth_m >= low) & (depth_m <= high) else float32(0)
+            red = uint32(color[row, column, 0])
+            green = uint32(color[row, column, 1])
+            blue = uint32(color[row, column, 2])
+            rgb = uint32(red | (green << uint32(8)) | (blue << uint32(16)))
+            pixels[row, column] = uint64(bits_of(depth_m)) | (uint64(rgb) << uint64(32))
+
+
+# One call = the 512 voxels of a block, SIMD. `offsets` (3, 512) float32: image coordinates
+# (u·z, v·z, z) of a voxel relative to its block's first, which is at (first_u, first_v, first_z).
+# Pixel centres are at integers; the half pixel that rounds is in the matrix already.
+@njit(inline="always")
+def _project(first_u, first_v, first_z, offsets, width, height, pixel_index, voxel_z):
+    for i in range(BLOCK_VOXELS):
+        z = first_z + offsets[2, i]
+        inverse_z = float32(1) / max(z, float32(1e-3))
+        u = (first_u + offsets[0, i]) * inverse_z
+        v = (first_v + offsets[1, i]) * inverse_z
+        seen = (
+            (u >= float32(0))
+            & (v >= float32(0))
+            & (u < float32(width))
+            & (v < float32(height))
+            & (z > float32(NEAREST_M))
+        )
+        column = int32(min(max(u, float32(0)), float32(width - 1)))
+        row = int32(min(max(v, float32(0)), float32(height - 1)))
+        pixel_index[i] = (row * int32(width) + column) if seen else int32(0)
+        voxel_z[i] = z if seen else float32(1e30)
+
+
+@njit(inline="always")
+def _gather(pixel, pixel_index, depth_bits, rgb):
+    for i in range(BLOCK_VOXELS):
+        observed = pixel[uint32(pixel_index[i])]
+        depth_bits[i] = uint32(observed & uint64(0xFFFFFFFF))
+        rgb[i] = uint32(observed >> uint64(32))
+
+
+# One call = the 512 voxels of a block, SIMD; `sign` ±1. Writes each voxel's |Δ mean distance| to
+# `moved` and zeroes `rgb` where colour is not taken. Returns observations refused when frozen.
+@njit(inline="always")
+def _add_distances(depth_bits, voxel_z, truncation, sign, gate, rgb, sdf_sum, counts, moved):
+    steps_per_m = float32(DISTANCE_STEPS) / truncation
+    # Only taking out stops at nothing; no count is negative.
+    empty = int32(0) if sign < 0 else int32(-1)
+    refused = int32(0)
+    for i in range(BLOCK_VOXELS):
+        depth_m = float_of(depth_bits[i])
+        distance_m = depth_m - voxel_z[i]
+        seen = (depth_m > float32(0)) & (distance_m >= -truncation)
+        near = seen & (distance_m <= truncation)
+        steps = min(distance_m * steps_per_m, float32(DISTANCE_STEPS))
+        quantised = int32(np.floor(steps + float32(0.5)))
+
+        word, old_sum = counts[i], sdf_sum[i]
+        weight = int32(word & uint32(0xFFFF))
+        colored = int32(word >> uint32(16))
+        full = weight == int32(WEIGHT_LIMIT)
+        color_full = colored == int32(COLOR_COUNT_LIMIT)
+        takes = seen & (not full) & (weight != empty)
+        takes_color = near & (not color_full) & (colored != empty)
+        refused = int32(refused + (int32(1) if (seen & full) | (near & color_full) else int32(0)))
+        weight_step = sign if takes else int32(0)
+        color_step = int32(sign * int32(65536)) if takes_color else int32(0)
+        counts[i] = uint32(word + uint32(weight_step) + uint32(color_step))
+        sdf_sum[i] = int32(old_sum + int32(weight_step * quantised))
+        rgb[i] = rgb[i] if takes_color else uint32(0)
+
+        # Means s/w and (s ± q)/(w ± 1) differ by |q·w - s| / (w·(w ± 1)).
+        old = float32(weight)
+        new = float32(int32(weight + weight_step))
+        shift = abs(float32(quantised) * old - float32(old_sum)) / max(old * new, float32(1))
+        shift = shift * float32(1.0 / DISTANCE_STEPS)
+        shift += float32(CROSSED) if weight == gate else float32(0)
+        moved[i] = shift if takes else float32(0)
+    return refused
+
+
+# One call = the 512 voxels of a block, SIMD. The blue sum's carry goes from the low word's top to
+# the high word by hand.
+@njit(inline="always")
+def _add_colors(rgb, removing, color_low, color_high):
+    for i in range(BLOCK_VOXELS):
+        red_blue = uint32((rgb[i] & uint32(0xFF)) | ((rgb[i] & uint32(0xFF0000)) << uint32(5)))
+        green = uint32((rgb[i] >> uint32(8)) & uint32(0xFF))
+        low = color_low[i]
+        if removing:
+            new_low = uint32(low - red_blue)
+            borrow = uint32(1 << 21) if new_low > low else uint32(0)
+            color_high[i] = uint32(color_high[i] - green - borrow)
+        else:
+            new_low = uint32(low + red_blue)
+            carry = uint32(1 << 21) if new_low < low else uint32(0)
+            color_high[i] = uint32(color_high[i] + green + carry)
+        color_low[i] = new_low
+
+
+@njit(inline="always")
+def _add_change(moved, change):
+    """Sum over the block, and over its voxels with x = 0, y = 0, z = 0."""
+    whole = x_face = y_face = z_face = float32(0)
+    for i in range(BLOCK_VOXELS):
+        whole += moved[i]
+    for i in range(64):
+        x_face += moved[i * 8]
+        y_face += moved[(i >> 3) * 64 + (i & 7)]
+        z_face += moved[i]
+    change[0] += whole
+    change[1] += x_face
+    change[2] += y_face
+    change[3] += z_face
+
+
+# One work-item = BLOCKS_PER_TASK blocks of `touched` (K,) int32; a block is `slot` in the four
+# voxel arrays (N, 512) and `coords` (N, 3) int32. `image_from_grid` (3, 4) float64: voxel indices
+# to (u + 0.5)·z, (v + 0.5)·z, z. `change` (N, 4) float32 grows by |Δ mean distance| in units of
+# the truncation, summed over the block and over its three lower faces. Races: a slot appears once
+# in `touched`. Returns observations refused by frozen voxels.
+@njit(parallel=True, **JIT)
+def integrate_blocks(
+    touched,
+    coords,
+    image_from_grid,
+    offsets,
+    pixels,
+    truncation_m,
+    removing,
+    min_weight,
+    sdf_sum,
+    counts,
+    color_low,
+    color_high,
+    change,
+):
+    """Add one view, or take it out (`removing`)."""
+    height, width = pixels.shape
+    pixel = pixels.ravel()
+    truncation = float32(truncation_m)
+    sign = int32(-1) if removing else int32(1)
+    gate = int32(min_weight) if removing else int32(min_weight - 1)
+    m = image_from_grid
+    refused = 0
+    for task in prange((touched.size + BLOCKS_PER_TASK - 1) // BLOCKS_PER_TASK):
+        pixel_index = np.empty(BLOCK_VOXELS, np.int32)
+        voxel_z = np.empty(BLOCK_VOXELS, np.float32)
+        depth_bits = np.empty(BLOCK_VOXELS, np.uint32)
+        rgb = np.empty(BLOCK_VOXELS, np.uint32)
+        moved = np.empty(BLOCK_VOXELS, np.float32)
+        for index in range(task * BLOCKS_PER_TASK, min(touched.size, (task + 1) * BLOCKS_PER_TASK)):
+            slot = touched[index]
+            x = coords[slot, 0] * BLOCK_VOX
+            y = coords[slot, 1] * BLOCK_VOX
+            z = coords[slot, 2] * BLOCK_VOX
+            first_u = float32(m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3])
+            first_v = float32(m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
+            first_z = float32(m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
+            _project(first_u, first_v, first_z, offsets, width, height, pixel_index, voxel_z)
+            _gather(pixel, pixel_index, depth_bits, rgb)
+            refused += _add_distances(
+                depth_bits,
+                voxel_z,
+                truncation,
+                sign,
+                gate,
+                rgb,
+                sdf_sum[slot],
+                counts[slot],
+                moved,
+            )
+            _add_colors(rgb, removing, color_low[slot], color_high[slot])
+            _add_change(moved, change[slot])
+    return refused

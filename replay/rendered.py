@@ -1,0 +1,113 @@
+"""The built-in sequence: a hand-held walk through a procedural room, with exact truth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import simplejpeg
+from mapcast_client.errors import InputError
+from mapcast_client.v1 import ingest_pb2
+from numpy.typing import NDArray
+from slam.camera import Calibration, Camera
+from slam.trajectory import Trajectory
+
+from replay.room.path import walk
+from replay.room.room import Room
+from replay.room.sensor import sense
+from replay.room.view import View
+from replay.sequence import frame_range, read_ahead
+
+CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
+DEPTH_SCALE_M = 0.0002
+JPEG_QUALITY = 92
+_RATE_HZ = 30
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedSettings:
+    """Which walk through which room."""
+
+    frames: int = 900
+    seed: int = 0
+    """Varies the path, the clutter and the noise."""
+    noise: bool = True
+    """A Kinect's depth errors; without, depth is exact to 0.1 mm."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.frames <= 1_000_000:
+            raise InputError(f"rendered frames is {self.frames}, must be 1 to 1000000")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"rendered seed is {self.seed}, must be 0 to 2147483647")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `rendered` or `rendered:frames=900,seed=3,noise=0`. Raises InputError."""
+        values: dict[str, int] = {}
+        known = {field.name for field in fields(cls)}
+        for part in filter(None, text.partition(":")[2].split(",")):
+            name, _, value = part.partition("=")
+            if name not in known or not value.isdecimal():
+                raise InputError(f"{text!r}: {part!r} is not one of {sorted(known)}=NUMBER")
+            values[name] = int(value)
+        return cls(values.get("frames", 900), values.get("seed", 0), bool(values.get("noise", 1)))
+
+
+class RenderedSequence:
+    """The rendered room as a Sequence: frames are rendered as they are read, in no cache.
+
+    The same settings give the same bytes, whatever the number of threads.
+    """
+
+    def __init__(self, settings: RenderedSettings) -> None:
+        self._settings = settings
+        self.name = f"rendered room, {settings.frames} frames, seed {settings.seed}"
+        self.calibration = Calibration(CAMERA, DEPTH_SCALE_M, 0, float(_RATE_HZ))
+        capture_ns = np.arange(settings.frames, dtype=np.int64) * 1_000_000_000 // _RATE_HZ
+        self.ground_truth = Trajectory(capture_ns, walk(settings.frames, _RATE_HZ, settings.seed))
+
+    def __len__(self) -> int:
+        return self._settings.frames
+
+    @property
+    def room(self) -> Room:
+        """The room, built at first use (a second or two)."""
+        return Room.of(self._settings.seed)
+
+    def frames(self, limit: int | None = None, start: int = 0) -> Iterator[ingest_pb2.Frame]:
+        """Render at most `limit` frames from `start`, a few ahead in one thread."""
+        return read_ahead(self._frame, frame_range(len(self), limit, start))
+
+    def view(self, index: int) -> View:
+        """Render the exact view of one frame."""
+        return self.room.render(CAMERA, self.ground_truth.world_from_camera[index])
+
+    def observed_points_world(self, every: int = 30, stride_px: int = 8) -> NDArray[np.float64]:
+        """(N, 3) surface points that the camera sees, within the sensor's range, on a pixel grid.
+
+        What a complete map of this walk contains.
+        """
+        return np.concatenate(
+            [
+                self.room.visible_points(CAMERA, pose, stride_px)
+                for pose in self.ground_truth.world_from_camera[::every]
+            ]
+        )
+
+    def _frame(self, index: int) -> ingest_pb2.Frame:
+        """Render, sense and encode one frame; depth travels raw, which costs nothing to encode."""
+        view = self.view(index)
+        depth_m = view.depth_m
+        if self._settings.noise:
+            depth_m = sense(depth_m, CAMERA.fx_px, self._settings.seed * 1_000_003 + 2 * index)
+        depth = np.rint(depth_m / DEPTH_SCALE_M).astype("<u2")
+        jpeg = simplejpeg.encode_jpeg(view.color, JPEG_QUALITY, colorsubsampling="420")
+        size = {"width_px": CAMERA.width_px, "height_px": CAMERA.height_px}
+        return ingest_pb2.Frame(
+            index=index,
+            capture_ns=int(self.ground_truth.capture_ns[index]),
+            color=ingest_pb2.Image(encoding=ingest_pb2.IMAGE_ENCODING_JPEG, data=jpeg, **size),
+            depth=ingest_pb2.Image(
+                encoding=ingest_pb2.IMAGE_ENCODING_DEPTH_U16, data=depth.tobytes(), **size
+            ),
+        )

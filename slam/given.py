@@ -1,0 +1,64 @@
+"""Poses that the sender brings: a tracker that only checks them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mapcast_client.errors import FrameError, InputError, StateError
+from slam.camera import Calibration
+from slam.frame import Frame, FrameGate
+from slam.geometry import Mat4, require_rigid
+from slam.tracker import TrackedFrame, TrackingState
+
+_FRAMES_PER_KEYFRAME = 10
+
+
+class GivenPoseTracker:
+    """Takes each frame's own world_from_camera as its pose. Implements `Tracker`.
+
+    tracker coordinates are the sender's world. Every tenth frame is a keyframe, the first one too;
+    keyframes never move.
+    """
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._gate = FrameGate(calibration.camera)
+        self._frames = 0
+        self._keyframes: Mapping[int, Mat4] = MappingProxyType({})
+        self._closed = False
+
+    def track(self, frame: Frame) -> TrackedFrame:
+        """Check one frame and its pose. `inliers` stays 0.
+
+        Raises FrameError if the frame does not fit the calibration, goes back in time, or brings
+        no pose or one that is not rigid; StateError after `close`.
+        """
+        if self._closed:
+            raise StateError("the tracker is closed")
+        world_from_camera = _rigid_pose(frame)
+        self._gate.admit(frame)
+        is_keyframe = self._frames % _FRAMES_PER_KEYFRAME == 0
+        self._frames += 1
+        if is_keyframe:
+            self._keyframes = MappingProxyType(
+                {**self._keyframes, frame.capture_ns: world_from_camera}
+            )
+        return TrackedFrame(
+            TrackingState.TRACKING,
+            world_from_camera,
+            is_keyframe=is_keyframe,
+            keyframes=self._keyframes,
+        )
+
+    def close(self) -> None:
+        """Refuse frames from now on."""
+        self._closed = True
+
+
+def _rigid_pose(frame: Frame) -> Mat4:
+    if frame.world_from_camera is None:
+        raise FrameError(
+            f"frame {frame.index}: brings no world_from_camera, which given poses need"
+        )
+    try:
+        return require_rigid(frame.world_from_camera, f"frame {frame.index}: world_from_camera")
+    except InputError as error:
+        raise FrameError(str(error)) from None

@@ -1,0 +1,57 @@
+"""Errors of the server, and the code each has on the wire.
+
+MapcastError
+└── ServerError
+├── SessionNotFound
+├── SessionBusy     the session has a sender already, or takes none any more
+├── ServerFull      no room for another session or subscriber
+└── WorkerDied      the session's process is gone; the map so far stays
+"""
+
+from mapcast_client.errors import InputError, MapcastError
+from mapcast_client.v1 import ingest_pb2
+
+Code = ingest_pb2.Error.Code
+
+
+class ServerError(MapcastError):
+    """Root of what the server refuses."""
+
+    code: Code = ingest_pb2.Error.CODE_UNSPECIFIED
+
+
+class SessionNotFound(ServerError):
+    """There is no session of that id."""
+
+    code = ingest_pb2.Error.CODE_NOT_FOUND
+
+
+class SessionBusy(ServerError):
+    """The session has a sender already, or takes none any more."""
+
+    code = ingest_pb2.Error.CODE_BUSY
+
+
+class ServerFull(ServerError):
+    """No room for another session or subscriber."""
+
+    code = ingest_pb2.Error.CODE_BUSY
+
+
+class WorkerDied(ServerError):
+    """The session's worker process is gone."""
+
+    code = ingest_pb2.Error.CODE_SESSION_FAILED
+
+
+def wire_error(error: MapcastError, fatal: bool) -> ingest_pb2.ServerMessage:
+    """Tell a sender about an error."""
+    if isinstance(error, ServerError):
+        code = error.code
+    elif isinstance(error, InputError):
+        code = ingest_pb2.Error.CODE_INVALID_ARGUMENT
+    else:
+        code = ingest_pb2.Error.CODE_UNSPECIFIED
+    return ingest_pb2.ServerMessage(
+        error=ingest_pb2.Error(code=code, message=str(error), fatal=fatal)
+    )

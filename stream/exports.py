@@ -1,0 +1,70 @@
+"""A session's map as a file, its path as text, and views of it."""
+
+import asyncio
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapcast_client.mesh import TriangleMesh
+from mapcast_client.rows import MeshRow, MeshRows
+from mapcast_client.v1 import ingest_pb2
+from slam.geometry import from_pose_vector
+from slam.trajectory import Trajectory
+from stream.errors import WorkerDied
+from stream.session import Session
+from stream.worker_pb2 import Query, Raycast
+
+CONTENT_TYPES = {
+    "ply": "application/octet-stream",
+    "obj": "text/plain; charset=utf-8",
+    "glb": "model/gltf-binary",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RaycastImages:
+    """Row-major images as raw bytes: uint8 RGB, float32 metres, float32 normals (world)."""
+
+    color: bytes
+    depth_m: bytes
+    normals_world: bytes
+
+
+async def export_mesh(session: Session, mesh_format: str) -> bytes:
+    """The map as PLY, OBJ or GLB.
+
+    From the volume at full precision; when the worker is gone, from the published rows (1/31
+    voxel). Raises InputError for an unknown format.
+    """
+    try:
+        (data,) = await session.query(Query(export_format=mesh_format))
+    except WorkerDied:
+        rows = session.hub.rows()
+        return await asyncio.to_thread(_encode_rows, rows, session.voxel_size_m, mesh_format)
+    return data
+
+
+def _encode_rows(rows: list[MeshRow], voxel_size_m: float, mesh_format: str) -> bytes:
+    from fusion.export import encode_mesh  # its package loads the kernels: only when needed
+
+    return encode_mesh(TriangleMesh.from_rows(MeshRows.join(rows), voxel_size_m), mesh_format)
+
+
+async def trajectory_tum(session: Session) -> str:
+    """The corrected path; when the worker is gone, the poses as they were published."""
+    try:
+        (text,) = await session.query(Query(trajectory=True))
+    except WorkerDied:
+        rows = session.hub.poses
+        poses = [from_pose_vector(np.array(row.world_from_camera)) for row in rows]
+        instants = np.array([row.capture_ns for row in rows], np.int64)
+        return Trajectory(instants, np.array(poses).reshape(-1, 4, 4)).to_tum()
+    return text.decode()
+
+
+async def raycast(
+    session: Session, camera: ingest_pb2.Camera, world_from_camera: ingest_pb2.Pose
+) -> RaycastImages:
+    """What a camera would see of the map. Raises InputError, WorkerDied."""
+    query = Query(raycast=Raycast(camera=camera, world_from_camera=world_from_camera))
+    return RaycastImages(*await session.query(query))

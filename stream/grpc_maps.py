@@ -1,0 +1,133 @@
+"""Maps out over gRPC: lists, live deltas, exports and views."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, NoReturn
+
+import grpc
+import numpy as np
+
+from mapcast_client.errors import InputError, MapcastError
+from mapcast_client.v1 import maps_pb2, maps_pb2_grpc
+from stream.errors import ServerFull, SessionNotFound, WorkerDied
+from stream.exports import export_mesh, raycast
+from stream.registry import Registry
+from stream.subscribe import Subscription
+
+CHUNK_BYTES = 1 << 20
+Context = grpc.aio.ServicerContext[Any, Any]
+STATUS_CODES = {
+    SessionNotFound: grpc.StatusCode.NOT_FOUND,
+    ServerFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    WorkerDied: grpc.StatusCode.FAILED_PRECONDITION,
+    InputError: grpc.StatusCode.INVALID_ARGUMENT,
+}
+
+
+class MapsService(maps_pb2_grpc.MapsServicer):
+    """Answers readers of maps."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def ListSessions(
+        self, request: maps_pb2.ListSessionsRequest, context: Context
+    ) -> maps_pb2.ListSessionsResponse:
+        """All sessions, oldest first."""
+        infos = [session.info() for session in self._registry.sessions()]
+        return maps_pb2.ListSessionsResponse(sessions=infos)
+
+    async def GetSession(
+        self, request: maps_pb2.GetSessionRequest, context: Context
+    ) -> maps_pb2.SessionInfo:
+        """One session."""
+        try:
+            return self._registry.get(request.session).info()
+        except MapcastError as error:
+            await _abort(context, error)
+
+    async def Subscribe(
+        self, requests: AsyncIterator[maps_pb2.SubscribeRequest], context: Context
+    ) -> None:
+        """Send deltas until the subscriber leaves; its later messages change what it wants."""
+        try:
+            first = await anext(requests)
+            subscription = _subscription(first)
+            follower = self._registry.follower(first.session, subscription)
+        except StopAsyncIteration:
+            return
+        except MapcastError as error:
+            await _abort(context, error)
+
+        async def send(delta: bytes) -> None:
+            await context.write(maps_pb2.MapDelta(arrow=delta))
+
+        following = asyncio.create_task(follower.follow(send))
+        listening = asyncio.create_task(_listen(requests, subscription))
+        try:
+            await following
+        finally:
+            for task in (following, listening):
+                task.cancel()
+            await asyncio.gather(following, listening, return_exceptions=True)
+
+    async def Export(
+        self, request: maps_pb2.ExportRequest, context: Context
+    ) -> AsyncIterator[maps_pb2.Chunk]:
+        """The map as a file, in chunks."""
+        try:
+            data = await export_mesh(self._registry.get(request.session), request.format)
+        except MapcastError as error:
+            await _abort(context, error)
+        for start in range(0, len(data), CHUNK_BYTES):
+            yield maps_pb2.Chunk(data=data[start : start + CHUNK_BYTES])
+
+    async def Raycast(
+        self, request: maps_pb2.RaycastRequest, context: Context
+    ) -> maps_pb2.RaycastView:
+        """What a camera would see of the map."""
+        try:
+            session = self._registry.get(request.session)
+            images = await raycast(session, request.camera, request.world_from_camera)
+        except MapcastError as error:
+            await _abort(context, error)
+        return maps_pb2.RaycastView(
+            color=images.color, depth=images.depth_m, normals=images.normals_world
+        )
+
+
+def _subscription(request: maps_pb2.SubscribeRequest) -> Subscription:
+    subscription = Subscription(
+        since=request.since,
+        epoch=request.epoch,
+        compression=request.compression or "zstd",
+        max_bytes_per_s=request.max_bytes_per_s,
+        max_messages_per_s=request.max_messages_per_s,
+    )
+    if request.layers:
+        subscription.layers = tuple(request.layers)
+    _move(subscription, request)
+    return subscription
+
+
+def _move(subscription: Subscription, request: maps_pb2.SubscribeRequest) -> None:
+    if request.HasField("viewpoint"):
+        viewpoint = request.viewpoint
+        subscription.viewpoint = np.array([viewpoint.x, viewpoint.y, viewpoint.z])
+
+
+async def _listen(
+    requests: AsyncIterator[maps_pb2.SubscribeRequest], subscription: Subscription
+) -> None:
+    async for request in requests:
+        _move(subscription, request)
+        subscription.max_bytes_per_s = request.max_bytes_per_s
+        subscription.max_messages_per_s = request.max_messages_per_s
+
+
+async def _abort(context: Context, error: MapcastError) -> NoReturn:
+    for kind, code in STATUS_CODES.items():
+        if isinstance(error, kind):
+            await context.abort(code, str(error))
+    await context.abort(grpc.StatusCode.INTERNAL, str(error))
+    raise AssertionError("abort raises")

@@ -1,0 +1,166 @@
+"""The server's end of a worker: start it, talk to it, notice its death."""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from mapcast_client.errors import ProtocolError
+from mapcast_client.v1 import ingest_pb2
+from stream import ipc
+from stream.errors import WorkerDied
+from stream.worker_pb2 import FromWorker, Opened, ToWorker
+
+logger = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 120.0
+"""Covers compiling the kernels on a machine's very first start."""
+KEPT_LOG_LINES = 20
+
+
+class WorkerProcess:
+    """A child process and the pipe to it."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._log: deque[str] = deque(maxlen=KEPT_LOG_LINES)
+        self._failure = ""
+        self._logging = asyncio.create_task(self._keep_log())
+
+    @classmethod
+    async def start(cls, vocabulary: Path) -> "WorkerProcess":
+        """Spawn a worker and wait until it is warm. Raises WorkerDied."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "stream.worker", str(theirs.fileno()), str(vocabulary)),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        worker = cls(process, reader, writer)
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await worker._expect("ready")
+        except TimeoutError:
+            await worker.kill()
+            raise WorkerDied(f"worker was not ready within {START_TIMEOUT_S:.0f} s") from None
+        except BaseException:
+            await worker.kill()
+            raise
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    async def send(self, message: ToWorker) -> None:
+        """Hand over a message. Raises WorkerDied."""
+        try:
+            self._writer.write(ipc.pack(message))
+            await self._writer.drain()
+        except (ConnectionError, RuntimeError):
+            raise WorkerDied(await self._obituary()) from None
+
+    async def open(self, request: ingest_pb2.OpenSession) -> Opened:
+        """Begin the session. Raises WorkerDied, with the reason when the settings do not do."""
+        await self.send(ToWorker(open=request))
+        async with asyncio.timeout(START_TIMEOUT_S):
+            return (await self._expect("opened")).opened
+
+    async def _expect(self, kind: str) -> FromWorker:
+        async for message in self.messages():
+            if message.WhichOneof("message") != kind:
+                raise ProtocolError(f"worker sent {message.WhichOneof('message')}, not {kind}")
+            return message
+        raise AssertionError("messages() ends only by raising")
+
+    async def messages(self) -> AsyncIterator[FromWorker]:
+        """What the worker says, until it dies. Raises WorkerDied, with the reason."""
+        try:
+            while True:
+                message = await ipc.receive(self._reader)
+                if message.HasField("failure"):
+                    self._failure = message.failure.reason
+                    continue
+                yield message
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise WorkerDied(await self._obituary()) from None
+
+    async def _obituary(self) -> str:
+        async with asyncio.timeout(10):
+            code = await self._process.wait()
+        if self._failure:
+            return f"worker failed: {self._failure}"
+        how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
+        last = next((line for line in reversed(self._log) if line.strip()), "nothing")
+        return f"worker {how}; its last words: {last}"
+
+    async def _keep_log(self) -> None:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            text = line.decode(errors="replace").rstrip()
+            self._log.append(text)
+            logger.debug("worker %d: %s", self.pid, text)
+
+    async def close(self) -> None:
+        """Let the worker end by itself, or kill it when it does not."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(5):
+                await self._process.wait()
+        except TimeoutError:
+            await self.kill()
+        await self._logging
+
+    async def kill(self) -> None:
+        """End the worker at once."""
+        self._writer.close()
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        await self._logging
+
+
+class WorkerPool:
+    """Starts workers, and keeps one warm so that a session opens at once."""
+
+    def __init__(self, vocabulary: Path, keep_warm: bool) -> None:
+        self._vocabulary = vocabulary
+        self._keep_warm = keep_warm
+        self._spare: asyncio.Task[WorkerProcess] | None = None
+
+    def warm(self) -> None:
+        """Begin to start the spare worker, if one is wanted and there is none."""
+        if self._keep_warm and self._spare is None:
+            self._spare = asyncio.create_task(WorkerProcess.start(self._vocabulary))
+
+    async def take(self) -> WorkerProcess:
+        """The spare worker, or a new one. Raises WorkerDied."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return await WorkerProcess.start(self._vocabulary)
+        return await spare
+
+    async def close(self) -> None:
+        """End the spare worker."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return
+        spare.cancel()
+        for worker in await asyncio.gather(spare, return_exceptions=True):
+            if isinstance(worker, WorkerProcess):
+                await worker.close()

@@ -1,0 +1,128 @@
+"""The web viewer in headless Chromium: it shows the server's map, exactly, and keeps it so."""
+
+import asyncio
+import io
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from PIL import Image
+from playwright.async_api import Browser, Page, async_playwright
+
+from mapcast_client import connect
+from mapcast_client.v1 import ingest_pb2
+from replay.sequence import Sequence
+from stream.config import ServerConfig, user_cache
+from stream.server import RunningServer, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+BUNDLE = Path(__file__).resolve().parents[2] / "clients" / "web" / "dist"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+]
+BACKGROUND_RGB = (0x11, 0x15, 0x1A)
+TIMEOUT_MS = 60_000
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def viewer_server() -> AsyncIterator[RunningServer]:
+    """A server that also serves the viewer."""
+    if not (BUNDLE / "index.html").is_file():
+        pytest.skip("the viewer is not built: run `python tools/build_web.py`")
+    config = ServerConfig(http_port=0, grpc_port=0, cache=user_cache(), web_dir=BUNDLE)
+    async with serve(config) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """A Chromium that draws without a GPU."""
+    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if executable is None:
+        pytest.skip(f"no Chromium on the path, looked for {', '.join(CHROMIUM)}")
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page on which no script may fail."""
+    opened = await browser.new_page(viewport={"width": 960, "height": 640})
+    failures: list[str] = []
+    opened.on("pageerror", lambda error: failures.append(str(error)))
+    yield opened
+    await opened.close()
+    assert failures == []
+
+
+async def test_without_a_session_it_says_how_to_start_one(
+    viewer_server: RunningServer, page: Page
+) -> None:
+    await page.goto(viewer_server.http_url)
+    await page.get_by_text("No session yet").wait_for(timeout=TIMEOUT_MS)
+    assert await page.get_by_text("mapcast replay").is_visible()
+
+
+async def test_it_follows_a_new_session_to_the_servers_exact_map(
+    viewer_server: RunningServer,
+    page: Page,
+    room: Sequence,
+    posed_frames: list[ingest_pb2.Frame],
+    tmp_path: Path,
+) -> None:
+    await page.goto(viewer_server.http_url)
+    fusion = ingest_pb2.FusionSettings(voxel_size_m=0.02)
+    async with connect(viewer_server.grpc_address) as client:
+        calibration = room.calibration.to_message()
+        session = await client.open(calibration, "walk", "lossless", "given", fusion=fusion)
+        for frame in posed_frames:
+            await session.send(frame)
+        finished = await session.finish()
+
+    await page.wait_for_function(
+        "hash => window.mapcast.exact() && window.mapcast.serverHash() === hash",
+        arg=str(finished.map_hash),
+        timeout=TIMEOUT_MS,
+    )
+    assert await page.evaluate("window.mapcast.hash()") == str(finished.map_hash)
+    assert await page.evaluate("window.mapcast.triangles()") > 10_000
+    await page.wait_for_function(
+        f"window.mapcast.poses() === {len(posed_frames)}", timeout=TIMEOUT_MS
+    )
+    await page.get_by_role("status").get_by_text("Finished").wait_for(timeout=TIMEOUT_MS)
+    assert await page.locator("#session-name").inner_text() == "walk"
+    assert await page.locator("#hash").inner_text() == "✓ exact"
+
+    picture = await _settled_picture(page, tmp_path / "viewer.png")
+    is_map = (np.abs(picture.astype(int) - BACKGROUND_RGB) > 12).any(axis=2)
+    assert is_map.mean() > 0.15, "the map must fill a good part of the picture"
+    assert picture[is_map].std(axis=0).min() > 10, "and must be in colours"
+
+
+async def test_it_says_so_when_the_session_does_not_exist(
+    viewer_server: RunningServer, page: Page
+) -> None:
+    await page.goto(f"{viewer_server.http_url}/?session=nowhere")
+    await page.get_by_text("no longer on the server").wait_for(timeout=TIMEOUT_MS)
+    assert not await page.evaluate("window.mapcast.connected()")
+
+
+async def _settled_picture(page: Page, path: Path) -> np.ndarray:
+    """(H, W, 3) of the canvas alone, once everything received is drawn; also kept as a file."""
+    async with asyncio.timeout(TIMEOUT_MS / 1000):
+        await page.wait_for_function("window.mapcast.settled()", timeout=TIMEOUT_MS)
+    data = await page.locator("#scene").screenshot(path=path)
+    picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    return picture[80:-80]  # without the overlays at its upper and lower edge

@@ -1,0 +1,161 @@
+import asyncio
+
+import pytest
+from scripted_peer import Peer
+
+from mapcast_client import calibration_message, connect
+from mapcast_client.errors import ConnectionLost, InputError, SessionError, StateError
+from mapcast_client.v1 import ingest_pb2
+
+CALIBRATION = calibration_message(640, 480, 585, 585, 320, 240)
+
+
+def frame(index: int) -> ingest_pb2.Frame:
+    return ingest_pb2.Frame(index=index, capture_ns=index)
+
+
+async def test_every_frame_gets_its_result(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION, name="desk", policy="lossless")
+        for index in range(5):
+            await session.send(frame(index))
+        finished = await session.finish()
+        assert [result.index async for result in session.results()] == list(range(5))
+        assert (session.id, finished.frames, finished.map_hash) == ("s1", 5, 7)
+        assert session.unanswered == 0
+    assert peer.opens[0].name == "desk"
+    assert peer.opens[0].policy == ingest_pb2.POLICY_LOSSLESS
+    assert peer.opens[0].pose_source == ingest_pb2.POSE_SOURCE_TRACKED
+
+
+async def test_lossless_waits_for_the_window(peer: Peer) -> None:
+    peer.answering.clear()
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION, policy="lossless")
+        for index in range(2):
+            await session.send(frame(index))
+        third = asyncio.create_task(session.send(frame(2)))
+        await peer.until_frames(1)
+        done, _ = await asyncio.wait([third], timeout=0.05)
+        assert not done
+        assert session.unanswered == 2
+        peer.answering.set()
+        await third
+        await peer.until_frames(3)
+
+
+async def test_live_does_not_wait_for_the_window(peer: Peer) -> None:
+    peer.answering.clear()
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION)
+        for index in range(10):
+            await session.send(frame(index))
+        assert session.unanswered == 10
+
+
+async def test_results_can_be_taken_while_sending(peer: Peer) -> None:
+    async with connect(peer.address) as client, await client.open(CALIBRATION) as session:
+        results = session.results()
+        for index in range(3):
+            await session.send(frame(index))
+            assert (await anext(results)).index == index
+
+
+async def test_controls_arrive(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION)
+        await session.pause()
+        await session.resume()
+        await session.reset()
+        await session.finish()
+    control = ingest_pb2.Control
+    assert peer.controls == [
+        control.ACTION_PAUSE,
+        control.ACTION_RESUME,
+        control.ACTION_RESET,
+        control.ACTION_FINISH,
+    ]
+
+
+async def test_a_refused_session_raises_with_its_code(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        with pytest.raises(SessionError, match="width_px is 0") as raised:
+            await client.open(ingest_pb2.Calibration())
+    assert raised.value.code == "invalid_argument"
+
+
+async def test_an_error_that_is_not_fatal_is_kept_and_the_session_goes_on(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION)
+        await session.send(frame(13))
+        await session.send(frame(14))
+        await session.finish()
+        assert [error.message for error in session.errors] == ["no block is left"]
+
+
+async def test_a_fatal_error_raises_everywhere(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION, policy="lossless")
+        await session.send(frame(1))
+        await session.send(frame(66))
+        results = session.results()
+        assert (await anext(results)).index == 1
+        with pytest.raises(SessionError, match="the worker died"):
+            await anext(results)
+        with pytest.raises(SessionError, match="the worker died"):
+            await session.send(frame(2))
+        with pytest.raises(SessionError, match="the worker died"):
+            await session.finish()
+
+
+@pytest.mark.parametrize(("index", "message"), [(77, "going down"), (88, "ended the stream")])
+async def test_a_server_that_goes_is_a_lost_connection(
+    peer: Peer, index: int, message: str
+) -> None:
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION)
+        await session.send(frame(index))
+        with pytest.raises(ConnectionLost, match=message):
+            await anext(session.results())
+        with pytest.raises(ConnectionLost, match=message):
+            await session.send(frame(1))
+
+
+async def test_a_server_that_owes_an_answer_and_is_silent_is_lost(peer: Peer) -> None:
+    peer.answering.clear()
+    async with connect(peer.address, timeout_s=0.2) as client:
+        session = await client.open(CALIBRATION)
+        await session.send(frame(1))
+        with pytest.raises(ConnectionLost, match="has not answered for"):
+            await anext(session.results())
+
+
+async def test_silence_without_a_debt_is_no_loss(peer: Peer) -> None:
+    async with connect(peer.address, timeout_s=0.05) as client:
+        session = await client.open(CALIBRATION)
+        waiting = asyncio.create_task(anext(session.results()))
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done
+        await session.send(frame(4))
+        assert (await waiting).index == 4
+
+
+async def test_a_finished_or_closed_session_takes_no_frames(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        finished = await client.open(CALIBRATION)
+        await finished.finish()
+        with pytest.raises(StateError, match="session s1 is finished"):
+            await finished.send(frame(1))
+        closed = await client.open(CALIBRATION)
+        await closed.close()
+        await closed.close()
+        with pytest.raises(StateError, match="session s1 is closed"):
+            await closed.send(frame(1))
+
+
+async def test_unknown_words_are_input_errors(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        with pytest.raises(InputError, match="policy is 'fast', must be one of live, lossless"):
+            await client.open(CALIBRATION, policy="fast")
+        with pytest.raises(InputError, match="pose_source is 'imu'"):
+            await client.open(CALIBRATION, pose_source="imu")

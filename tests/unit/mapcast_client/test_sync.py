@@ -1,0 +1,68 @@
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from scripted_peer import Peer, mesh_message, status_message, trajectory_message
+
+from mapcast_client import Client, Map, calibration_message, frame_message
+from mapcast_client.errors import ConnectionLost, SessionError, StateError
+
+Result = TypeVar("Result")
+CALIBRATION = calibration_message(4, 3, 4, 4, 2, 1)
+
+
+async def in_thread(function: Callable[[], Result]) -> Result:
+    """Run the synchronous client beside the peer's loop."""
+    async with asyncio.timeout(10):
+        return await asyncio.to_thread(function)
+
+
+async def test_frames_go_and_results_come(peer: Peer) -> None:
+    def stream() -> list[int]:
+        color, depth = np.zeros((3, 4, 3), np.uint8), np.ones((3, 4), np.uint16)
+        with Client(peer.address) as client, client.open(CALIBRATION, policy="lossless") as session:
+            for index in range(4):
+                session.send(frame_message(index, index, color, depth))
+            assert session.finish().frames == 4
+            return [result.index for result in session.results()]
+
+    assert await in_thread(stream) == [0, 1, 2, 3]
+
+
+async def test_follow_and_queries(peer: Peer) -> None:
+    peer.connections = [[status_message(), mesh_message(1, 1), trajectory_message(1)]]
+
+    def follow() -> Map:
+        followed = Map()
+        with Client(peer.address) as client:
+            assert [info.session for info in client.sessions()] == ["s1"]
+            assert client.session("s1").state == "active"
+            assert client.export("s1").startswith(b"glTF")
+            assert client.raycast("s1", CALIBRATION.camera, np.eye(4)).depth.shape == (3, 4)
+            for delta in client.follow("s1"):
+                followed.apply(delta)
+                if followed.complete_through == 1:
+                    return followed
+        raise AssertionError("the subscription ended")
+
+    assert (await in_thread(follow)).is_exact
+
+
+async def test_errors_come_through(peer: Peer) -> None:
+    def ask() -> None:
+        with Client(peer.address) as client, pytest.raises(SessionError, match="ghost"):
+            client.session("ghost")
+        with pytest.raises(StateError, match="not connected"):
+            client.sessions()
+
+    await in_thread(ask)
+
+
+def test_a_refused_connection_leaves_no_thread_behind() -> None:
+    client = Client("127.0.0.1:1")
+    with pytest.raises(ConnectionLost, match=r"no mapcast server at 127\.0\.0\.1:1"):
+        client.__enter__()
+    with pytest.raises(StateError, match="not connected"):
+        client.sessions()

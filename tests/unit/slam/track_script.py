@@ -1,0 +1,64 @@
+"""Runs ORB-SLAM3 in a process of its own: frames as JSON in, what the tracker said as JSON out.
+
+Usage: track_script.py VOCABULARY [RED_KITCHEN]. A frame is [seconds, view]; a view is pixels along
+the wall (or the number of a kitchen frame), or null for black.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import plane_scene
+
+from mapcast_client.v1 import ingest_pb2
+from slam.camera import Calibration, Camera
+from slam.frame import Frame
+from slam.images import decode_frame
+from slam.orbslam3 import OrbSlam3Tracker
+from slam.pose_graph import UPRIGHT, PoseGraph
+
+KITCHEN = Calibration(Camera(640, 480, 585.0, 585.0, 320.0, 240.0), 0.001, 65535)
+
+
+def kitchen_frame(folder: Path, index: int, capture_ns: int, number: int | None) -> Frame:
+    if number is None:
+        black = np.zeros((480, 640, 3), np.uint8)
+        return Frame(index, capture_ns, black, black[:, :, 0].astype(np.uint16), 0.001)
+    message = ingest_pb2.Frame(index=index, capture_ns=capture_ns)
+    message.color.encoding = ingest_pb2.IMAGE_ENCODING_JPEG
+    message.color.data = (folder / f"frame-{number:06d}.color.jpg").read_bytes()
+    message.depth.encoding = ingest_pb2.IMAGE_ENCODING_PNG
+    message.depth.data = (folder / f"frame-{number:06d}.depth.png").read_bytes()
+    return decode_frame(message, KITCHEN)
+
+
+def main(vocabulary: str, *kitchen: str) -> None:
+    tracker = OrbSlam3Tracker(KITCHEN if kitchen else plane_scene.CALIBRATION, Path(vocabulary))
+    graph = PoseGraph(UPRIGHT)
+    answers = []
+    for index, (seconds, view) in enumerate(json.load(sys.stdin)):
+        capture_ns = 1_700_000_000_123_456_789 + round(seconds * 1e9)
+        if kitchen:
+            frame = kitchen_frame(Path(kitchen[0]), index, capture_ns, view)
+        else:
+            frame = plane_scene.frame(index, view, capture_ns)
+        tracked = tracker.track(frame)
+        pose = tracked.tracker_from_camera
+        if pose is not None:
+            graph.add(index, capture_ns, tracked)
+        answers.append(
+            {
+                "state": tracked.state.value,
+                "position_m": None if pose is None else pose[:3, 3].tolist(),
+                "inliers": tracked.inliers,
+                "keyframes_ns": list(tracked.keyframes),
+                "capture_ns": capture_ns,
+            }
+        )
+    tracker.close()
+    path = graph.trajectory()
+    print(json.dumps({"answers": answers, "path_m": path.world_from_camera[:, :3, 3].tolist()}))
+
+
+main(*sys.argv[1:])

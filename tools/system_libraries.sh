@@ -1,0 +1,34 @@
+#!/bin/sh
+# Install the system libraries that the wheels need, where this user may; else say how.
+# ORB-SLAM3's wheel: GL and X11. numba: OpenMP. The page test: Chromium. Python: venv.
+set -eu
+packages=""
+want() { # want FILE PACKAGE: the package, if nothing on the machine provides the file
+    if ! ldconfig -p | grep -q "$1" && ! command -v "$1" >/dev/null 2>&1; then
+        packages="$packages $2"
+    fi
+}
+want libGL.so.1 libgl1
+want libEGL.so.1 libegl1
+want libOpenGL.so.0 libopengl0
+want libX11.so.6 libx11-6
+want libSM.so.6 libsm6
+want libICE.so.6 libice6
+want libgomp.so.1 libgomp1
+want chromium chromium
+python3 -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
+[ -n "$packages" ] || exit 0
+
+install="apt-get install -y --no-install-recommends$packages"
+if [ "$(id -u)" = 0 ]; then
+    sudo=""
+elif sudo -n true 2>/dev/null; then
+    sudo="sudo"
+else
+    echo "These system packages are missing; run this once, then again what you ran:" >&2
+    echo "    sudo apt-get update && sudo $install" >&2
+    exit 1
+fi
+echo "installing:$packages"
+$sudo apt-get update -q >/dev/null
+DEBIAN_FRONTEND=noninteractive $sudo $install >/dev/null
