@@ -142,4 +142,4 @@ def _vertex_normals(mesh: TriangleMesh) -> NDArray[np.float32]:
     # glTF wants unit length also of a vertex whose triangles have no area.
     normals[lengths == 0] = (0, 0, 1)
     lengths[lengths == 0] = 1
-    return (normals / lengths[:, None]).astype(np.float32)
+    return np.asarray(normals / lengths[:, None], np.float32)

@@ -6,17 +6,17 @@ from typing import Self
 
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
+
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
-from numpy.typing import NDArray
-from slam.camera import Calibration, Camera
-from slam.trajectory import Trajectory
-
 from replay.room.path import walk
 from replay.room.room import Room
 from replay.room.sensor import sense
 from replay.room.view import View
 from replay.sequence import frame_range, read_ahead
+from slam.camera import Calibration, Camera
+from slam.trajectory import Trajectory
 
 CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
 DEPTH_SCALE_M = 0.0002
@@ -82,17 +82,9 @@ class RenderedSequence:
         """Render the exact view of one frame."""
         return self.room.render(CAMERA, self.ground_truth.world_from_camera[index])
 
-    def observed_points_world(self, every: int = 30, stride_px: int = 8) -> NDArray[np.float64]:
-        """(N, 3) surface points that the camera sees, within the sensor's range, on a pixel grid.
-
-        What a complete map of this walk contains.
-        """
-        return np.concatenate(
-            [
-                self.room.visible_points(CAMERA, pose, stride_px)
-                for pose in self.ground_truth.world_from_camera[::every]
-            ]
-        )
+    def surface(self) -> "ObservedRoom":
+        """The room's true surface, and what of it this walk sees: the reference for its map."""
+        return ObservedRoom(self.room, self.ground_truth)
 
     def _frame(self, index: int) -> ingest_pb2.Frame:
         """Render, sense and encode one frame; depth travels raw, which costs nothing to encode."""
@@ -110,4 +102,25 @@ class RenderedSequence:
             depth=ingest_pb2.Image(
                 encoding=ingest_pb2.IMAGE_ENCODING_DEPTH_U16, data=depth.tobytes(), **size
             ),
+        )
+
+
+class ObservedRoom:
+    """The room as a reference surface: exact distances; complete is what the sensor saw."""
+
+    _EVERY = 30
+    _STRIDE_PX = 8
+
+    def __init__(self, room: Room, path: Trajectory) -> None:
+        self._room, self._path = room, path
+
+    def distance(self, points_world: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) metres from each of (N, 3) points to the nearest surface."""
+        return self._room.surface_distance(points_world)
+
+    def points(self) -> NDArray[np.float64]:
+        """(M, 3) surface points seen, on a grid of pixels of every 30th frame."""
+        poses = self._path.world_from_camera[:: self._EVERY]
+        return np.concatenate(
+            [self._room.visible_points(CAMERA, pose, self._STRIDE_PX) for pose in poses]
         )

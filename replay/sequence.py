@@ -133,4 +133,3 @@ def _load_into(
         ready.put(None)
     except BaseException as error:  # it belongs to the consumer, whatever it is
         ready.put(error)
-

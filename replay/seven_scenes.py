@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
-from numpy.typing import NDArray
+from replay.sequence import frame_range, read_ahead, read_image_file
 from slam.camera import Calibration, Camera
 from slam.geometry import Mat4, require_rigid
 from slam.trajectory import Trajectory
-
-from replay.sequence import frame_range, read_ahead, read_image_file
 
 _RATE_HZ = 30
 _COLOR = re.compile(r"frame-(\d{6})\.color\.(jpg|png)")

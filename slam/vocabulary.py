@@ -62,7 +62,7 @@ def train(
 
     Half a minute for 500 photos. ORB-SLAM3 wants depth 6: it groups features by their node four
     levels above the words. `progress` is called with a fraction that grows to 1. Raises
-    InputError if the folder has no images, or one that cannot be read.
+    InputError if the folder has no images, one that cannot be read, or too few.
     """
     _require_range("branching", branching, BRANCHING_MAX)
     _require_range("depth", depth, DEPTH_MAX)
@@ -79,8 +79,15 @@ def train(
         np.random.default_rng(seed),
         lambda fraction: progress(_FEATURES_SHARE + (1 - _FEATURES_SHARE) * fraction),
     )
+    words = int(tree.is_word.sum())
+    useless = words - np.count_nonzero(tree.weights)
+    if 2 * useless > words:
+        raise InputError(
+            f"{images}: of {words} words, {useless} are in every image: they tell no places apart, "
+            "and ORB-SLAM3 drops their features; train on more images, or more different ones"
+        )
     write_vocabulary(tree, output)
-    return VocabularyInfo(branching, depth, len(tree.parents), int(tree.is_word.sum()))
+    return VocabularyInfo(branching, depth, len(tree.parents), words)
 
 
 def _require_range(name: str, value: int, limit: int) -> None:

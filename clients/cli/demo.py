@@ -62,15 +62,17 @@ async def _run(
     json: Path | None,
     keep: bool,
 ) -> None:
-    async with reach(grpc_address, http_url, vocabulary) as server:
-        async with replayed(server, sequence, options) as done:
-            print_report(done.report, sequence.name)
-            if json is not None:
-                write_json(json, done.report.to_json())
-            await _leave(done, server, out)
-            if keep:
-                console.print(f"\nThe map stays at {done.viewer_url} until Ctrl-C.", soft_wrap=True)
-                await asyncio.Event().wait()
+    async with (
+        reach(grpc_address, http_url, vocabulary) as server,
+        replayed(server, sequence, options) as done,
+    ):
+        print_report(done.report, sequence.name)
+        if json is not None:
+            write_json(json, done.report.to_json())
+        await _leave(done, server, out)
+        if keep:
+            console.print(f"\nThe map stays at {done.viewer_url} until Ctrl-C.", soft_wrap=True)
+            await asyncio.Event().wait()
 
 
 async def _leave(done: Replayed, server: Server, out: Path) -> None:

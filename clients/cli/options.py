@@ -1,20 +1,20 @@
 """Options that several commands share, so that each reads the same everywhere."""
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-class Policy(str, Enum):
+class Policy(StrEnum):
     """What happens to frames that the server cannot take at once."""
 
     live = "live"
     lossless = "lossless"
 
 
-class Poses(str, Enum):
+class Poses(StrEnum):
     """Where poses come from."""
 
     tracked = "tracked"

@@ -34,6 +34,8 @@ async def live_line(line: Callable[[], RenderableType]) -> AsyncIterator[None]:
             with suppress(asyncio.CancelledError):
                 await refreshing
             live.update(line(), refresh=True)
+    if not console.is_terminal:
+        console.print()
 
 
 async def _refresh(live: Live, line: Callable[[], RenderableType]) -> None:
@@ -50,12 +52,12 @@ async def _refresh(live: Live, line: Callable[[], RenderableType]) -> None:
 def replay_line(tally: Tally, frame_count: int, ate_m: float | None) -> RenderableType:
     """The state of a replay: frames, speed, tracking, ATE so far, drops, map."""
     done = len(tally.results)
-    bar = ProgressBar(total=frame_count, completed=done, width=16)
+    bar = ProgressBar(total=frame_count, completed=done, width=12)
     state = Text(f"{tally.state:<11}", style=_STATE_STYLES.get(tally.state, "yellow"))
     ate = "–" if ate_m is None else f"{100 * ate_m:.1f} cm"
-    facts = f"{done}/{frame_count}  {tally.frames_per_s:5.1f} frames/s"
-    rest = f"ATE {ate}  dropped {tally.dropped}  {tally.blocks:,} blocks"
-    line = Table.grid(padding=(0, 2, 0, 0))
+    facts = f"{done}/{frame_count} {tally.frames_per_s:5.1f} frames/s"
+    rest = f"ATE {ate}  dropped {tally.dropped}"
+    line = Table.grid(padding=(0, 1, 0, 0))
     line.add_row(bar, Text(facts), state, Text(rest, no_wrap=True, overflow="ellipsis"))
     return line
 
@@ -72,9 +74,8 @@ def print_report(report: Report, title: str) -> None:
     table.add_row("ATE, live poses", _metres(report.ate_live_rmse_m))
     table.add_row("ATE, final path", _metres(report.ate_final_rmse_m))
     table.add_row("speed", f"{report.frames_per_s:.1f} frames/s")
-    table.add_row(
-        "latency", f"{report.latency_ms.p50:.0f} ms median, {report.latency_ms.p95:.0f} ms p95"
-    )
+    latency = report.latency_ms
+    table.add_row("latency", f"{latency.p50:.0f} ms median, {latency.p95:.0f} ms p95")
     table.add_row("stages, ms", stages)
     table.add_row("map", f"{report.blocks:,} blocks, {report.triangles:,} triangles")
     table.add_row("deltas received", f"{report.delta_bytes / 1e6:.1f} MB by one subscriber")

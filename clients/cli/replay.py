@@ -58,9 +58,11 @@ def replay(
     sequence = open_sequence(path)
 
     async def run() -> Report:
-        async with reach(server, http, vocabulary) as reached:
-            async with replayed(reached, sequence, options) as done:
-                return done.report
+        async with (
+            reach(server, http, vocabulary) as reached,
+            replayed(reached, sequence, options) as done,
+        ):
+            return done.report
 
     report = asyncio.run(run())
     print_report(report, sequence.name)

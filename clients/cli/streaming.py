@@ -101,8 +101,8 @@ class SequenceStream:
         started_s, first_ns = time.monotonic(), None
         async with self._frames() as frames:
             async for frame in frames:
-                if truth:
-                    frame.world_from_camera.CopyFrom(truth[frame.capture_ns])
+                if self._options.poses == "given":
+                    frame.world_from_camera.CopyFrom(_pose_of(frame, truth))
                 first_ns = frame.capture_ns if first_ns is None else first_ns
                 if self._options.rate > 0:
                     due_s = (frame.capture_ns - first_ns) / 1e9 / self._options.rate
@@ -141,9 +141,9 @@ class SequenceStream:
             if followed.status is not None:
                 self.tally.blocks = followed.status.blocks
                 self.tally.triangles = followed.status.triangles
-            if final_hash.done() and followed.is_exact:
-                if followed.map_hash == final_hash.result():
-                    return followed
+            is_final = final_hash.done() and followed.map_hash == final_hash.result()
+            if is_final and followed.is_exact:
+                return followed
         raise HashMismatch(f"session {session}: the subscription ended before its map was final")
 
     async def _caught_up(self, following: asyncio.Task[Map], end: ingest_pb2.Finished) -> None:
@@ -159,3 +159,13 @@ class SequenceStream:
         assert truth is not None
         instants = truth.capture_ns.tolist()
         return dict(zip(instants, map(pose_message, truth.world_from_camera), strict=True))
+
+
+def _pose_of(frame: ingest_pb2.Frame, truth: dict[int, ingest_pb2.Pose]) -> ingest_pb2.Pose:
+    """The pose of the frame's instant. Raises InputError where the ground truth has a gap."""
+    if frame.capture_ns not in truth:
+        raise InputError(
+            f"frame {frame.index}: no ground truth at {frame.capture_ns} ns; "
+            "leave --poses at `tracked`"
+        )
+    return truth[frame.capture_ns]

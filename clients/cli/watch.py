@@ -65,7 +65,11 @@ class Watched:
     def is_over(self) -> bool:
         """Whether the session takes no more frames and the map is complete."""
         status = self.followed.status
-        return status is not None and status.state in _ENDED and self.followed.is_exact
+        return (
+            status is not None
+            and status.state in _ENDED
+            and status.map_hash == self.followed.map_hash
+        )
 
     def bytes_per_s(self, now_s: float) -> float:
         """Bytes received per second, over the last few."""

@@ -170,6 +170,18 @@ def _march(
                     px, py, pz, least, upper, sdf_sum, counts, bucket_keys, bucket_slots, memo
                 )
         if distance <= float32(0) and float32(0) < last <= float32(1):
+            for _ in range(3):
+                crossing = last_depth + (depth - last_depth) * last / (last - distance)
+                middle = _distance_at(
+                    ox + rx * crossing, oy + ry * crossing, oz + rz * crossing, least, upper,
+                    sdf_sum, counts, bucket_keys, bucket_slots, memo,
+                )  # fmt: skip
+                if middle > float32(1):
+                    break
+                if middle > float32(0):
+                    last, last_depth = middle, crossing
+                else:
+                    distance, depth = middle, crossing
             return last_depth + (depth - last_depth) * last / (last - distance)
         last, last_depth = distance, depth
         step = voxel_step

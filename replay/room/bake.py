@@ -86,7 +86,8 @@ def _style(solid: Solid, side: int) -> tuple[float, ...]:
         color, accent = 0xB07F4E, 0x5E3B20
     if solid.kind == 0 and side == 5:
         color, accent = 0xEDEAE2, 0xD8D2C4
-    return (float(material), *_linear(color), *_linear(accent))
+    soft = material == solid.material  # a cushion's picture has no frame
+    return (float(material), *_linear(color), *_linear(accent), float(soft))
 
 
 def _linear(rgb: int) -> tuple[float, float, float]:
@@ -96,7 +97,7 @@ def _linear(rgb: int) -> tuple[float, float, float]:
 
 
 def _srgb_table() -> NDArray[np.uint8]:
-    """sRGB byte of a linear value in [0, 1], in 4096 steps (gamma 2.2)."""
+    """SRGB byte of a linear value in [0, 1], in 4096 steps (gamma 2.2)."""
     return np.round(255 * (np.arange(_SRGB_STEPS) / (_SRGB_STEPS - 1)) ** (1 / 2.2)).astype(
         np.uint8
     )
@@ -135,9 +136,7 @@ def face_point(
 
 
 @numba.njit(cache=True)
-def to_world(
-    x: float, y: float, z: float, turn: NDArray[np.float64]
-) -> tuple[float, float, float]:
+def to_world(x: float, y: float, z: float, turn: NDArray[np.float64]) -> tuple[float, float, float]:
     """Turn a vector of a solid's own axes into the world's."""
     return turn[0] * x - turn[1] * y, turn[1] * x + turn[0] * y, z
 
@@ -347,7 +346,7 @@ def _albedo(
         return r, g, bl, 0.0
     if 6 <= material <= 8:
         frame = min(min(u, 1.0 - u) * w, min(v, 1.0 - v) * h)
-        if frame < 0.022:
+        if frame < 0.022 and style[7] == 0.0:
             tone = 0.07 + 0.05 * (frame < 0.017)
             return tone, tone * 0.7, tone * 0.45, 0.0
         if material == 6:
@@ -406,7 +405,9 @@ def _paint(
                 # A shoulder above 0.6 instead of clipping.
                 if value > 0.6:
                     value = 0.6 + 0.4 * (1.0 - np.exp(-(value - 0.6) / 0.4))
-                texels[offset[face] + k, c] = srgb[int(min(max(value, 0.0), 1.0) * (_SRGB_STEPS - 1))]
+                texels[offset[face] + k, c] = srgb[
+                    int(min(max(value, 0.0), 1.0) * (_SRGB_STEPS - 1))
+                ]
 
 
 @numba.njit(cache=True, parallel=True)

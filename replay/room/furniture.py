@@ -15,7 +15,7 @@ def furnished_room(seed: int) -> list[Solid]:
     rng = np.random.default_rng(seed)
     return [
         Solid(Kind.ROOM, (0, 0, _HZ), ROOM_HALF_M, Material.WALLPAPER, 0xC9CDB4, 0x8E9A78,
-              faces={4: Material.PLANKS, 5: Material.PAINT}, texel_m=0.003),
+              faces={4: Material.PLANKS, 5: Material.PAINT}, texel_m=0.004),
         *_sofa_corner(), *_bookcase(rng), *_desk(), *_brick_wall_side(), *_middle(rng),
         *_pictures(), *_skirting(),
     ]  # fmt: skip
@@ -37,7 +37,7 @@ def _box(
     color: int,
     accent: int = 0x303030,
     faces: Mapping[int, Material] | None = None,
-    texel_m: float = 0.0025,
+    texel_m: float = 0.0035,
 ) -> Solid:
     """An axis-aligned box between two corners."""
     center = tuple((a + b) / 2 for a, b in zip(low, high, strict=True))
@@ -61,7 +61,7 @@ def _table(
     low: tuple[float, float], high: tuple[float, float], height_m: float, color: int
 ) -> list[Solid]:
     """A table top on four round legs."""
-    top = _box((*low, height_m - 0.035), (*high, height_m), Material.WOOD, color, texel_m=0.002)
+    top = _box((*low, height_m - 0.035), (*high, height_m), Material.WOOD, color, texel_m=0.0025)
     legs = [
         _upright(x, y, (0.0, height_m - 0.035), 0.028, Material.WOOD, color)
         for x in (low[0] + 0.07, high[0] - 0.07)
@@ -146,9 +146,7 @@ def _bookcase(rng: np.random.Generator) -> list[Solid]:
     ]
     shelves_m = (0.06, 0.47, 0.87, 1.27, 1.65, top)
     for z in shelves_m:
-        solids.append(
-            _box((x0, y0 + 0.03, z - 0.03), (x1, y1 - 0.03, z), Material.WOOD, _WALNUT)
-        )
+        solids.append(_box((x0, y0 + 0.03, z - 0.03), (x1, y1 - 0.03, z), Material.WOOD, _WALNUT))
     for z in shelves_m[:-1]:
         for start, end in ((y0 + 0.05, 0.02), (0.08, y1 - 0.05)):
             y = start
@@ -158,10 +156,12 @@ def _bookcase(rng: np.random.Generator) -> list[Solid]:
                 depth = x0 + rng.uniform(0.02, 0.08)
                 solids.append(
                     _box((depth, y, z), (x1 - 0.03, y + length, z + height), Material.BOOKS,
-                         0xC9B79C, faces={0: Material.BOOKS}, texel_m=0.002)
+                         0xC9B79C, faces={0: Material.BOOKS}, texel_m=0.0025)
                 )  # fmt: skip
                 y += length + (rng.uniform(0.08, 0.2) if rng.random() < 0.35 else 0.004)
-    globe = Solid(Kind.ELLIPSOID, (2.52, -0.5, 2.22), (0.15,) * 3, Material.GLOBE, 0x2B5C8A, 0x9A8B4F)
+    globe = Solid(
+        Kind.ELLIPSOID, (2.52, -0.5, 2.22), (0.15,) * 3, Material.GLOBE, 0x2B5C8A, 0x9A8B4F
+    )
     box = _box((2.42, 0.35, 2.05), (2.68, 0.75, 2.28), Material.CARDBOARD, 0xB98D5A)
     return [*solids, globe, box, _upright(2.52, -0.5, (2.05, 2.08), 0.08, Material.WOOD, _OAK)]
 
@@ -179,7 +179,7 @@ def _desk() -> list[Solid]:
         _box((-0.12, -1.98, 0.74), (0.16, -1.80, 0.76), Material.PAINT, _METAL),
         _box((-0.01, -1.91, 0.76), (0.05, -1.88, 0.86), Material.PAINT, _METAL),
         _box((-0.30, -1.90, 0.84), (0.34, -1.87, 1.22), Material.PAINT, 0x26282B,
-             faces={3: Material.SCREEN}, texel_m=0.002),
+             faces={3: Material.SCREEN}, texel_m=0.0025),
         _box((-0.22, -1.70, 0.74), (0.22, -1.55, 0.765), Material.PRINT, 0x3A3D42, 0xD8D8D8,
              texel_m=0.0015),
         _upright(0.45, -1.62, (0.74, 0.84), 0.042, Material.BANDS, 0xF0E9DC, 0x2E5E8C),
@@ -203,13 +203,13 @@ def _brick_wall_side() -> list[Solid]:
     x = -_HX
     return [
         _box((x, -_HY, 0.0), (x + 0.02, _HY, 2.6), Material.BRICK, 0x9C5B45, 0xC9BFB0,
-             texel_m=0.003),
+             texel_m=0.004),
         _box((x + 0.02, -1.05, 0.08), (x + 0.50, 0.75, 0.72), Material.WOOD, _OAK, 0x40301F,
-             faces={1: Material.DRAWERS}, texel_m=0.002),
+             faces={1: Material.DRAWERS}, texel_m=0.0025),
         _box((x + 0.06, -1.00, 0.0), (x + 0.44, 0.70, 0.08), Material.PAINT, 0x35302B),
         _box((x + 0.15, -0.75, 0.72), (x + 0.35, -0.05, 0.74), Material.PAINT, 0x26282B),
         _box((x + 0.22, -0.92, 0.76), (x + 0.26, 0.12, 1.36), Material.PAINT, 0x1E2023,
-             faces={1: Material.SCREEN}, texel_m=0.002),
+             faces={1: Material.SCREEN}, texel_m=0.0025),
         _upright(x + 0.26, 0.42, (0.72, 1.02), 0.085, Material.BANDS, 0x2F6F73, 0xEAD9B0),
         Solid(Kind.ELLIPSOID, (x + 0.26, 0.42, 1.12), (0.13, 0.13, 0.15), Material.LEAVES, 0xB8476B,
               0xF0C3D0),
@@ -226,7 +226,7 @@ def _middle(rng: np.random.Generator) -> list[Solid]:
     """A rug, a low table with things on it, a stool, a ball, the pendant lamp."""
     solids = [
         _box((-1.25, -0.75, 0.0), (1.25, 0.95, 0.012), Material.RUG, 0x8C2F39, 0xE2C391,
-             texel_m=0.002),
+             texel_m=0.0025),
         *_table((-0.55, -0.22), (0.55, 0.38), 0.44, _WALNUT),
         _upright(0.02, 0.10, (0.44, 0.47), 0.13, Material.BANDS, 0xD9D2C0, 0x3A6B8C),
         Solid(Kind.BOX, (-0.34, 0.02, 0.46), (0.13, 0.09, 0.02), Material.PRINT, 0xE8DFC8,
@@ -262,7 +262,12 @@ def _pictures() -> list[Solid]:
         (2, 1.95, 1.60, 0.34, 0.30, 1), (0, -0.45, 1.82, 0.42, 0.26, 0),
         (0, 0.45, 1.70, 0.24, 0.32, 1), (0, -1.60, 1.45, 0.32, 0.42, 2),
     ]  # fmt: skip
-    colors = ((0x457B9D, 0xF1FAEE), (0xE63946, 0xF4D35E), (0x264653, 0xE9C46A), (0xF2E9E4, 0x22223B))
+    colors = (
+        (0x457B9D, 0xF1FAEE),
+        (0xE63946, 0xF4D35E),
+        (0x264653, 0xE9C46A),
+        (0xF2E9E4, 0x22223B),
+    )
     solids = []
     for i, (wall, along, z, half_w, half_h, kind) in enumerate(hung):
         color, accent = colors[(i + kind) % 4]
@@ -276,7 +281,7 @@ def _pictures() -> list[Solid]:
         low, high, face = at[wall]
         solids.append(
             _box((*low, z - half_h), (*high, z + half_h), Material.WOOD, color, accent,
-                 faces={face: kinds[kind]}, texel_m=0.002)
+                 faces={face: kinds[kind]}, texel_m=0.0025)
         )  # fmt: skip
     return solids
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+
 from slam.geometry import rigid
 
 _LAP_S = 30.0
@@ -31,13 +32,11 @@ def walk(frames: int, frame_rate_hz: float, seed: int) -> NDArray[np.float64]:
     y = _RADII_M[1] * np.sin(angle) + sway.slow(0.05) + sway.tremor(0.002)
     z = _EYE_M + sway.slow(0.07) + sway.tremor(0.003)
     phase = rng.uniform(0, 2 * np.pi)
-    across = np.radians(88 + 34 * np.sin(2 * angle + phase))
+    across = np.radians(108 + 44 * np.sin(2 * angle + phase))
     yaw = angle + across + np.radians(sway.slow(2.5) + sway.tremor(0.12))
     pitch = np.radians(-17 + 6 * np.sin(3 * angle + phase) + sway.slow(2.5) + sway.tremor(0.12))
     roll = np.radians(sway.slow(2.0) + sway.tremor(0.1))
-    return np.array(
-        [_looking(*values) for values in zip(x, y, z, yaw, pitch, roll, strict=True)]
-    )
+    return np.array([_looking(*values) for values in zip(x, y, z, yaw, pitch, roll, strict=True)])
 
 
 class _Sway:
@@ -58,7 +57,9 @@ class _Sway:
 
     def _waves(self, amplitude: float, rates_hz: NDArray[np.float64]) -> NDArray[np.float64]:
         """Harmonics near the given rates with random phases; together at most `amplitude`."""
-        harmonics = np.round(rates_hz * self._rng.uniform(0.8, 1.2, len(rates_hz)) * self._duration_s)
+        harmonics = np.round(
+            rates_hz * self._rng.uniform(0.8, 1.2, len(rates_hz)) * self._duration_s
+        )
         phases = self._rng.uniform(0, 2 * np.pi, len(rates_hz))
         weights = self._rng.uniform(0.5, 1.0, len(rates_hz))
         waves = np.sin(np.outer(self._turn, harmonics) + phases) @ weights
@@ -73,9 +74,7 @@ def _looking(
 
     At zero angles it looks along world +X with its +Y down.
     """
-    forward = np.array(
-        [np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)]
-    )
+    forward = np.array([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)])
     right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
     down = np.cross(forward, right)
     cos, sin = np.cos(roll), np.sin(roll)

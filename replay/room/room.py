@@ -5,14 +5,14 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from slam.camera import Camera
-from slam.geometry import Mat4
 
 from replay.room.bake import Atlas, bake
 from replay.room.furniture import furnished_room, lights
 from replay.room.scene import Kind, Solids
 from replay.room.sensor import FARTHEST_M, NEAREST_M
 from replay.room.view import View, render
+from slam.camera import Camera
+from slam.geometry import Mat4
 
 
 class Room:
@@ -39,7 +39,11 @@ class Room:
         z = self.render(camera, world_from_camera).depth_m[::stride_px, ::stride_px]
         v, u = np.mgrid[0 : camera.height_px : stride_px, 0 : camera.width_px : stride_px]
         rays = np.stack(
-            [(u - camera.cx_px) / camera.fx_px, (v - camera.cy_px) / camera.fy_px, np.ones(z.shape)],
+            [
+                (u - camera.cx_px) / camera.fx_px,
+                (v - camera.cy_px) / camera.fy_px,
+                np.ones(z.shape),
+            ],
             axis=-1,
         )
         points_camera = (rays * z[..., None])[(z >= NEAREST_M) & (z <= FARTHEST_M)]

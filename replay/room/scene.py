@@ -60,7 +60,7 @@ class Solid:
     yaw_deg: float = 0.0
     faces: Mapping[int, Material] = field(default_factory=dict)
     """Faces that have another material."""
-    texel_m: float = 0.0025
+    texel_m: float = 0.0035
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from slam.camera import Camera
-from slam.geometry import Mat4
 
 from replay.room.bake import FACES, LEVELS, Atlas
 from replay.room.rays import NEVER, ROW, distance, inverse, localize, side_of
 from replay.room.scene import Solids
+from slam.camera import Camera
+from slam.geometry import Mat4
+
+_f32 = np.float32
 
 _TILE_PX = 16
 _TILE_SOLIDS = 96
@@ -49,9 +51,7 @@ def render(solids: Solids, atlas: Atlas, camera: Camera, world_from_camera: Mat4
     bounds = _bounds(solids, camera, world_from_camera)
     pinhole = np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px])
     table = np.empty((len(solids.kind), ROW))
-    localize(
-        *world_from_camera[:3, 3], solids.kind, solids.center, solids.half, solids.turn, table
-    )
+    localize(*world_from_camera[:3, 3], solids.kind, solids.center, solids.half, solids.turn, table)
     tiles = _tile_lists(bounds, width, height)
     _cast(atlas.arrays, table, *tiles, pinhole, world_from_camera, color, depth_m, face)
     _smooth_edges(atlas.arrays, table, *tiles, pinhole, world_from_camera, face, color)
@@ -124,18 +124,75 @@ def _meet(
     """
     best[:] = NEVER
     _box(table, 0, rays, best, which)
+    turned = np.empty_like(rays)
     for k in range(count):
         i = lists[tile, k]
-        if table[i, 0] <= 1.0 and table[i, 8] == 0.0:
-            _box(table, i, rays, best, which)
-            continue
-        for n in range(best.size):
-            reached = np.float32(
-                distance(table, i, rays[0, n], rays[1, n], rays[2, n], rays[3, n], rays[4, n],
-                         rays[5, n])
-            )  # fmt: skip
-            if reached < best[n]:
-                best[n], which[n] = reached, i
+        seen = rays
+        if table[i, 8] != 0.0:
+            _turn(rays, np.float32(table[i, 7]), np.float32(table[i, 8]), turned)
+            seen = turned
+        if table[i, 0] == 1.0:
+            _box(table, i, seen, best, which)
+        elif table[i, 0] == 2.0:
+            _cylinder(table, i, seen, best, which)
+        else:
+            _ellipsoid(table, i, seen, best, which)
+
+
+@numba.njit(cache=True, nogil=True)
+def _turn(
+    rays: NDArray[np.float32], cos: np.float32, sin: np.float32, turned: NDArray[np.float32]
+) -> None:
+    """Turn rays into the axes of a solid with a yaw."""
+    for n in range(rays.shape[1]):
+        turned[0, n] = cos * rays[0, n] + sin * rays[1, n]
+        turned[1, n] = cos * rays[1, n] - sin * rays[0, n]
+        turned[2, n] = rays[2, n]
+    _invert(turned)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _ellipsoid(
+    table: NDArray[np.float64], i: int, rays: NDArray[np.float32], best: NDArray[np.float32],
+    which: NDArray[np.int32],
+) -> None:  # fmt: skip
+    """Ellipsoid i against all rays; a negative discriminant gives NaN, which is nearer nowhere."""
+    sx, sy, sz = _f32(1 / table[i, 4]), _f32(1 / table[i, 5]), _f32(1 / table[i, 6])
+    x, y, z = _f32(table[i, 1]) * sx, _f32(table[i, 2]) * sy, _f32(table[i, 3]) * sz
+    beyond = x * x + y * y + z * z - _f32(1.0)
+    zero, index = _f32(0.0), np.int32(i)
+    for n in range(best.size):
+        u, v, w = rays[0, n] * sx, rays[1, n] * sy, rays[2, n] * sz
+        a, half_b = u * u + v * v + w * w, x * u + y * v + z * w
+        reached = (-half_b - np.sqrt(half_b * half_b - a * beyond)) / a
+        nearer = (reached > zero) & (reached < best[n])
+        best[n] = reached if nearer else best[n]
+        which[n] = index if nearer else which[n]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _cylinder(
+    table: NDArray[np.float64], i: int, rays: NDArray[np.float32], best: NDArray[np.float32],
+    which: NDArray[np.int32],
+) -> None:  # fmt: skip
+    """Upright cylinder i against all rays: its side, then the cap that faces the rays' start."""
+    sx, sz = _f32(1 / table[i, 4]), _f32(1 / table[i, 6])
+    x, y, z = _f32(table[i, 1]) * sx, _f32(table[i, 2]) * sx, _f32(table[i, 3]) * sz
+    beyond = x * x + y * y - _f32(1.0)
+    zero, one, index = _f32(0.0), _f32(1.0), np.int32(i)
+    to_cap = (one if z > zero else -one) - z
+    for n in range(best.size):
+        u, v, w = rays[0, n] * sx, rays[1, n] * sx, rays[2, n] * sz
+        a, half_b = u * u + v * v, x * u + y * v
+        side = (-half_b - np.sqrt(half_b * half_b - a * beyond)) / a
+        nearer = (side > zero) & (side < best[n]) & (abs(z + side * w) <= one)
+        best[n] = side if nearer else best[n]
+        which[n] = index if nearer else which[n]
+        cap = to_cap * rays[5, n] / sz
+        p, q = x + cap * u, y + cap * v
+        nearer = (cap > zero) & (cap < best[n]) & (p * p + q * q <= one)
+        best[n] = cap if nearer else best[n]
+        which[n] = index if nearer else which[n]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -353,9 +410,7 @@ def _smooth_edges(  # type: ignore[no-untyped-def]
             for n in range(4 * k, 4 * k + 4):
                 dx, dy, dz = rays[0, n], rays[1, n], rays[2, n]
                 side = side_of(table, which[n], dx, dy, dz, best[n])
-                total += _shade(
-                    atlas, table, which[n], side, dx, dy, dz, best[n], 0.5 * pixel
-                )
+                total += _shade(atlas, table, which[n], side, dx, dy, dz, best[n], 0.5 * pixel)
             _store(color, pixels[k, 0], pixels[k, 1], (total >> _SHIFT2) & _LANES)
 
 

@@ -128,9 +128,9 @@ async def test_a_view_shows_what_the_camera_saw(
     view = await client.raycast(streamed["session"], camera, truth.world_from_camera[-1])
     frame = decode_frame(posed_frames[-1], room.calibration)
     depth_m = frame.depth * np.float32(frame.depth_scale_m)
-    both = (depth_m > 0) & (view.depth_m > 0)
+    both = (depth_m > 0) & (view.depth > 0)
     assert both.mean() > 0.5
-    assert np.median(np.abs(depth_m - view.depth_m)[both]) < 0.02
+    assert np.median(np.abs(depth_m - view.depth)[both]) < 0.02
 
 
 async def test_lists_health_and_metrics(

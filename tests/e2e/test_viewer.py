@@ -3,16 +3,18 @@
 import asyncio
 import io
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 import pytest_asyncio
 from PIL import Image
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, WebSocketRoute, async_playwright
 
-from mapcast_client import connect
+from mapcast_client import MeshDelta, connect
+from mapcast_client.delta import decode, encode_mesh
 from mapcast_client.v1 import ingest_pb2
 from replay.sequence import Sequence
 from stream.config import ServerConfig, user_cache
@@ -109,6 +111,65 @@ async def test_it_follows_a_new_session_to_the_servers_exact_map(
     is_map = (np.abs(picture.astype(int) - BACKGROUND_RGB) > 12).any(axis=2)
     assert is_map.mean() > 0.15, "the map must fill a good part of the picture"
     assert picture[is_map].std(axis=0).min() > 10, "and must be in colours"
+
+
+async def test_it_goes_on_where_a_lost_connection_left_it(
+    viewer_server: RunningServer, page: Page
+) -> None:
+    sockets: list[WebSocketRoute] = []
+
+    def pass_through(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    await page.route_web_socket("**/subscribe?**", pass_through)
+    await page.goto(viewer_server.http_url)
+    await page.wait_for_function("window.mapcast?.exact()", timeout=TIMEOUT_MS)
+    before = await page.evaluate("[window.mapcast.revision(), window.mapcast.hash()]")
+
+    await sockets[0].close(code=1011, reason="a test cuts the line")
+    await page.get_by_text("Connection lost").wait_for(timeout=TIMEOUT_MS)
+    assert not await page.evaluate("window.mapcast.connected()")
+    await page.wait_for_function("window.mapcast.connected()", timeout=TIMEOUT_MS)
+
+    asked = parse_qs(urlsplit(sockets[1].url).query)
+    assert int(asked["since"][0]) == int(before[0])
+    assert await page.evaluate("[window.mapcast.revision(), window.mapcast.hash()]") == before
+
+
+def without_its_first_row(message: bytes) -> bytes:
+    """A mesh message that lacks a block; any other as it is."""
+    delta = decode(message)
+    if not isinstance(delta, MeshDelta):
+        return message
+    return encode_mesh(list(delta.rows.split())[1:], delta.revisions[1:], delta.head)
+
+
+def cut_short(message: bytes) -> bytes:
+    """Half a message."""
+    return message[: len(message) // 2]
+
+
+@pytest.mark.parametrize("spoil", [without_its_first_row, cut_short])
+async def test_a_copy_that_went_wrong_is_fetched_again(
+    viewer_server: RunningServer, page: Page, spoil: Callable[[bytes], bytes]
+) -> None:
+    asked: list[str] = []
+
+    def spoil_the_first(socket: WebSocketRoute) -> None:
+        asked.append(parse_qs(urlsplit(socket.url).query)["since"][0])
+        is_first, server = len(asked) == 1, socket.connect_to_server()
+
+        def forward(message: str | bytes) -> None:
+            assert isinstance(message, bytes)
+            socket.send(spoil(message) if is_first else message)
+
+        server.on_message(forward)
+
+    await page.route_web_socket("**/subscribe?**", spoil_the_first)
+    await page.goto(viewer_server.http_url)
+    await page.wait_for_function("window.mapcast?.exact()", timeout=TIMEOUT_MS)
+    assert asked == ["0", "0"]
 
 
 async def test_it_says_so_when_the_session_does_not_exist(

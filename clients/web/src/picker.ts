@@ -6,6 +6,8 @@ import type { Viewer } from "./viewer";
 
 const POLL_MS = 1000;
 const POLL_WITH_SESSION_MS = 4000;
+/** Where senders reach a server that was not told otherwise. */
+const DEFAULT_GRPC_PORT = 8431;
 
 export class Picker {
   readonly #viewer: Viewer;
@@ -19,6 +21,9 @@ export class Picker {
   constructor(viewer: Viewer) {
     this.#viewer = viewer;
     this.#select.addEventListener("change", () => this.#choose(this.#select.value));
+    for (const address of document.querySelectorAll(".grpc-address")) {
+      address.textContent = `${location.hostname}:${DEFAULT_GRPC_PORT}`;
+    }
     if (this.#pinned !== null) this.#viewer.open(this.#pinned);
     void this.#poll();
   }

@@ -87,7 +87,7 @@ export class StatusLine {
     put("blocks", compact(map.blocks));
     put("triangles", compact(map.triangles));
     put("rate", `${(viewer.received.perS(nowMs) / 1e6).toFixed(2)} MB/s`);
-    put("hash", VERDICT_WORDS[progress.verdict]);
+    put("hash", progress.revision === 0n ? "–" : VERDICT_WORDS[progress.verdict]);
     element("hash").dataset["verdict"] = progress.verdict;
     element("hash").title = `map hash ${map.hash}, revision ${progress.revision}`;
     this.#showBanner(viewer.connection ? connectionWords(viewer.connection, nowMs) : "");

@@ -144,7 +144,9 @@ def test_a_full_pool_refuses_new_blocks_and_keeps_fusing(camera, views):
     assert volume.is_full
     assert volume.block_count == len(first) == 50
     refused = volume.refused_blocks
-    assert refused == len(Volume(VolumeSettings(voxel_size_m=0.02), camera).integrate(*views[0])) - 50
+    assert (
+        refused == len(Volume(VolumeSettings(voxel_size_m=0.02), camera).integrate(*views[0])) - 50
+    )
     np.testing.assert_array_equal(volume.integrate(frame, pose), first)
     assert volume.refused_blocks == 2 * refused
     volume.remove(frame, pose)
@@ -202,7 +204,8 @@ def test_raycast_normals_point_to_free_space(settings, camera, views):
     view = volume.raycast(camera, np.eye(4))
     v, u = 60, 80
     point = np.linalg.inv(camera.matrix) @ (u, v, 1) * view.depth_m[v, u]
-    outward = (point - SPHERE_CENTRE) / SPHERE_RADIUS_M
+    outward = (point - SPHERE_CENTRE) / np.linalg.norm(point - SPHERE_CENTRE)
+    assert np.linalg.norm(point - SPHERE_CENTRE) == pytest.approx(SPHERE_RADIUS_M, abs=0.001)
     assert view.normals_world[v, u] @ outward > 0.98
     assert view.normals_world[5, 5] @ (0, 0, -1) > 0.99
     lengths = np.linalg.norm(view.normals_world[view.depth_m > 0], axis=1)

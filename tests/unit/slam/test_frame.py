@@ -15,7 +15,7 @@ FRAME = plane_scene.frame(7, 0, capture_ns=1000)
     ("change", "message"),
     [
         ({"color": np.zeros((0, 0, 3), np.uint8)}, r"colour image has shape \(0, 0, 3\)"),
-        ({"color": np.zeros((240, 320), np.uint8)}, r"must be \(240, 320, 3\)"),
+        ({"color": np.zeros((240, 320), np.uint8)}, r"colour image.*must be \(240, 320, 3\)"),
         ({"color": np.zeros((240, 320, 3), np.float32)}, "colour image is float32, must be uint8"),
         ({"depth": np.zeros((240, 160), np.uint16)}, r"depth image has shape \(240, 160\)"),
         ({"depth": np.zeros((240, 320))}, "depth image is float64, must be uint16 or float32"),

@@ -1,0 +1,44 @@
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+from clients.cli import doctor
+from clients.cli.doctor import CHECKS, Finding
+from clients.cli.main import app
+
+runner = CliRunner()
+
+
+def checks(*findings: Finding) -> tuple[object, ...]:
+    def check() -> Iterator[Finding]:
+        yield from findings
+
+    return (check,)
+
+
+@pytest.mark.parametrize(
+    ("finding", "exit_code", "mark"),
+    [
+        (Finding("thing", True, "1.0"), 0, "ok"),
+        (Finding("thing", False, "no [such] file"), 1, "missing"),
+        (Finding("thing", False, "no [such] file", is_needed=False), 0, "absent"),
+    ],
+)
+def test_only_what_is_needed_decides(
+    finding: Finding, exit_code: int, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", checks(finding))
+    result = runner.invoke(app, ["doctor"])
+    assert result.exit_code == exit_code
+    assert mark in result.output
+    assert finding.detail in result.output
+    assert ("cannot run here: thing" in result.output) == (exit_code == 1)
+
+
+def test_every_check_finds_something_to_say_here() -> None:
+    findings = [finding for check in CHECKS for finding in check()]
+    assert all(finding.what and finding.detail for finding in findings)
+    assert {"Python", "ORB-SLAM3", "ORB vocabulary", "backend cpu", "backend cuda"} <= {
+        finding.what for finding in findings
+    }

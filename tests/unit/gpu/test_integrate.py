@@ -1,0 +1,149 @@
+"""The NumPy specification of integration, and the kernel against it."""
+
+import numpy as np
+import pytest
+
+from gpu.cpu import CpuBlocks, FusionGrid, Pinhole
+
+GRID = FusionGrid(
+    voxel_size_m=0.03, truncation_m=0.12, depth_min_m=0.2, depth_max_m=3.0, min_weight=3
+)
+CAMERA = Pinhole(40, 30, np.array([38.0, 39.0]), np.array([19.2, 14.7]))
+
+
+def specification(coords, depth_m, color, world_from_camera):
+    """One view into empty voxels: quantised distance, weight, colour count, colour."""
+    z, y, x = (axis.ravel() for axis in np.mgrid[:8, :8, :8])
+    world = (coords[:, None, :] * 8 + np.stack([x, y, z], 1)) * GRID.voxel_size_m
+    camera = (world - world_from_camera[:3, 3]) @ world_from_camera[:3, :3]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pixel = camera[..., :2] / camera[..., 2:] * CAMERA.focal_px + CAMERA.centre_px
+    u, v = np.floor(pixel + 0.5).astype(int).transpose(2, 0, 1)
+    inside = (camera[..., 2] > 0.01) & (u >= 0) & (v >= 0) & (u < 40) & (v < 30)
+    u, v = np.where(inside, u, 0), np.where(inside, v, 0)
+    depth = depth_m[v, u]
+    in_range = (depth >= GRID.depth_min_m) & (depth <= GRID.depth_max_m)
+    distance = depth - camera[..., 2]
+    seen = inside & in_range & (distance >= -GRID.truncation_m)
+    near = seen & (distance <= GRID.truncation_m)
+    steps = np.floor(np.minimum(distance / GRID.truncation_m, 1) * 32767 + 0.5)
+    return np.where(seen, steps, 0), seen, near, np.where(near[..., None], color[v, u], 0)
+
+
+@pytest.fixture
+def view():
+    rng = np.random.default_rng(3)
+    depth_m = rng.uniform(0.8, 1.4, (30, 40)).astype(np.float32)
+    depth_m[rng.random((30, 40)) < 0.1] = 0
+    depth_m[0, :5] = 3.5
+    color = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    angle = 0.4
+    pose = np.eye(4)
+    pose[:3, :3] = [
+        [np.cos(angle), 0, np.sin(angle)],
+        [0, 1, 0],
+        [-np.sin(angle), 0, np.cos(angle)],
+    ]
+    pose[:3, 3] = (0.3, -0.2, 0.1)
+    return depth_m, color, pose
+
+
+def channel_sums(blocks):
+    n = blocks.count
+    low, high = blocks.color_low[:n].astype(np.int64), blocks.color_high[:n].astype(np.int64)
+    return np.stack([low & 0x1FFFFF, high & 0x1FFFFF, (low >> 21) | (high >> 21) << 11], -1)
+
+
+def test_one_view_agrees_with_the_specification(view):
+    """Float32 against float64: pixel borders may fall to the other side, rarely."""
+    depth_m, color, pose = view
+    blocks = CpuBlocks(GRID, CAMERA, 4096)
+    blocks.load(depth_m, 1.0, color)
+    touched, refused = blocks.touch(pose, allocate=True)
+    assert refused == 0
+    assert blocks.integrate(touched, np.linalg.inv(pose), removing=False) == 0
+
+    n = blocks.count
+    steps, seen, near, colors = specification(blocks.coords[:n], depth_m, color, pose)
+    assert seen.sum() > 5000
+    weight, colored = blocks.counts[:n] & 0xFFFF, blocks.counts[:n] >> 16
+    assert (weight != seen).mean() < 1e-3
+    assert (colored != near).mean() < 1e-3
+    same = (weight == seen) & (colored == near)
+    assert (np.abs(blocks.sdf_sum[:n] - steps)[same] > 2).mean() < 1e-3
+    assert (channel_sums(blocks) != colors)[same].mean() < 1e-3
+
+
+def test_touched_blocks_hold_every_surface_point(view):
+    """Every pixel's own surface point, also of those between the sampled rays, has its block."""
+    depth_m, color, pose = view
+    smooth = np.full_like(depth_m, 1.0) + np.linspace(0, 1, 40, dtype=np.float32)
+    blocks = CpuBlocks(GRID, CAMERA, 4096)
+    blocks.load(smooth, 1.0, color)
+    blocks.touch(pose, allocate=True)
+    v, u = np.mgrid[:30, :40]
+    rays = np.stack(
+        [
+            (u - CAMERA.centre_px[0]) / CAMERA.focal_px[0],
+            (v - CAMERA.centre_px[1]) / CAMERA.focal_px[1],
+            np.ones_like(u),
+        ],
+        -1,
+    )
+    world = (rays * smooth[..., None]) @ pose[:3, :3].T + pose[:3, 3]
+    needed = {tuple(b) for b in np.floor(world.reshape(-1, 3) / 0.24).astype(int)}
+    assert needed <= {tuple(b) for b in blocks.coords[: blocks.count]}
+
+
+def test_color_sums_carry_over_words_and_back(view):
+    """Blue needs the carry between words from the ninth white observation on."""
+    depth_m, _, pose = view
+    blocks = CpuBlocks(GRID, CAMERA, 4096)
+    blocks.load(depth_m, 1.0, np.full((30, 40, 3), (251, 252, 255), np.uint8))
+    touched, _ = blocks.touch(pose, allocate=True)
+    for _ in range(50):
+        blocks.integrate(touched, np.linalg.inv(pose), removing=False)
+    count = blocks.counts[: blocks.count] >> 16
+    assert set(np.unique(count).tolist()) == {0, 50}
+    np.testing.assert_array_equal(channel_sums(blocks), count[..., None] * [251, 252, 255])
+    for left in range(49, -1, -1):
+        blocks.integrate(touched, np.linalg.inv(pose), removing=True)
+        expected = np.minimum(count, left)[..., None] * [251, 252, 255]
+        np.testing.assert_array_equal(channel_sums(blocks), expected)
+    assert not blocks.sdf_sum.any()
+
+
+def test_weight_stops_at_its_limit(view):
+    """A voxel with 65535 observations is frozen: it neither takes nor gives."""
+    depth_m, color, pose = view
+    blocks = CpuBlocks(GRID, CAMERA, 4096)
+    blocks.load(depth_m, 1.0, color)
+    touched, _ = blocks.touch(pose, allocate=True)
+    blocks.counts[touched] = 65534
+    camera_from_world = np.linalg.inv(pose)
+    assert blocks.integrate(touched, camera_from_world, removing=False) == 0
+    full = (blocks.counts & 0xFFFF) == 65535
+    sums = blocks.sdf_sum.copy()
+    assert blocks.integrate(touched, camera_from_world, removing=False) == full.sum() > 0
+    blocks.integrate(touched, camera_from_world, removing=True)
+    np.testing.assert_array_equal(blocks.sdf_sum, sums)
+    assert ((blocks.counts & 0xFFFF)[full] == 65535).all()
+
+
+def test_change_tells_blocks_and_their_lower_neighbours(view):
+    depth_m, color, pose = view
+    blocks = CpuBlocks(GRID, CAMERA, 4096)
+    blocks.load(depth_m, 1.0, color)
+    touched, _ = blocks.touch(pose, allocate=True)
+    pending, stale = np.zeros(4096, np.float32), np.zeros(4096, np.bool_)
+    blocks.integrate(touched, np.linalg.inv(pose), removing=False)
+    blocks.spread_change(touched, pending, stale)
+    # A first observation moves no mean and does not reach the weight to be meshed.
+    assert stale[touched].all()
+    assert not pending.any()
+    blocks.integrate(touched, np.linalg.inv(pose), removing=False)
+    blocks.integrate(touched, np.linalg.inv(pose), removing=False)
+    blocks.spread_change(touched, pending, stale)
+    observed = (blocks.counts[: blocks.count] & 0xFFFF).any(1)
+    assert (pending[: blocks.count][observed] >= 1000).all()
+    blocks.spread_change(touched, np.zeros(4096, np.float32), stale)

@@ -1,0 +1,147 @@
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import plane_scene
+import pytest
+
+from mapcast_client.errors import InputError
+from slam.geometry import rigid
+from slam.orbslam3 import OrbSlam3Tracker, carried, correction_at
+from slam.vocabulary import default_vocabulary, train
+
+SCRIPT = Path(__file__).with_name("track_script.py")
+METRES_PER_PX = plane_scene.WALL_M / plane_scene.CALIBRATION.camera.fx_px
+
+Views = list[tuple[float, int | None]]
+"""(seconds, what is seen)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    answers: list[dict[str, Any]]
+    path_m: np.ndarray
+
+    @property
+    def states(self) -> list[str]:
+        return [answer["state"] for answer in self.answers]
+
+
+def track(views: Views, *arguments: Path) -> Run:
+    """Track in another process: ORB-SLAM3 may crash, and prints. Its stdout must be ours alone."""
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        input=json.dumps(views),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(done.stdout)
+    return Run(result["answers"], np.array(result["path_m"]).reshape(-1, 3))
+
+
+@pytest.fixture(scope="module")
+def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small one, trained on textures like the wall's."""
+    folder = tmp_path_factory.mktemp("vocabulary")
+    rng = np.random.default_rng(2)
+    for number in range(6):
+        cv2.imwrite(str(folder / f"{number}.png"), plane_scene.texture(rng, 240, 320))
+    train(folder, folder / "voc.txt", branching=5, depth=5)
+    return folder / "voc.txt"
+
+
+def test_a_slide_along_a_wall_is_measured_in_metres(vocabulary: Path) -> None:
+    run = track([(index / 30, 5 * index) for index in range(30)], vocabulary)
+    assert set(run.states) == {"tracking"}
+    truth_m = np.array([[5 * index * METRES_PER_PX, 0, 0] for index in range(30)])
+    positions_m = np.array([answer["position_m"] for answer in run.answers])
+    assert np.abs(positions_m - truth_m).max() < 0.03
+    np.testing.assert_allclose(run.path_m[:, 0], truth_m[:, 0], atol=0.03)
+    np.testing.assert_allclose(run.path_m[:, 2], 0, atol=0.03)
+    assert min(answer["inliers"] for answer in run.answers) > 50
+    assert run.answers[-1]["keyframes_ns"][0] == run.answers[0]["capture_ns"]
+
+
+def test_darkness_before_anything_was_seen_is_initializing(vocabulary: Path) -> None:
+    run = track([(0, None), (0.1, None), (0.2, 0), (0.3, 5)], vocabulary)
+    assert run.states == ["initializing", "initializing", "tracking", "tracking"]
+    assert run.answers[2]["position_m"] == [0, 0, 0]
+
+
+def test_a_map_discarded_after_an_early_loss_is_never_mixed_with_the_next(
+    vocabulary: Path,
+) -> None:
+    dark: Views = [(0.4 + index, None) for index in range(3)]
+    elsewhere: Views = [(5 + index / 30, 900 + 5 * index) for index in range(8)]
+    run = track([(0.0, 0), (0.1, 5), (0.2, 10), *dark, *elsewhere], vocabulary)
+    assert run.states[:4] == ["tracking"] * 3 + ["lost"]
+    assert set(run.states[5:]) == {"reset"}
+    assert [answer["position_m"] for answer in run.answers[3:]] == [None] * 11
+    assert len(run.path_m) == 3
+    assert len({tuple(answer["keyframes_ns"]) for answer in run.answers[3:]}) == 1
+
+
+@pytest.mark.data
+def test_real_frames_are_lost_relocalised_reset_and_merged(
+    red_kitchen: Path, tmp_path: Path
+) -> None:
+    views: list[int | None] = [*range(0, 200, 2), None, 198, *[None] * 6, *range(300, 60, -2)]
+    seconds, timed = 0.0, []
+    for view in views:
+        timed.append((seconds, view))
+        seconds += 1.0 if view is None else 1 / 15
+    run = track(timed, default_vocabulary(tmp_path), red_kitchen)
+
+    assert set(run.states[:100]) == {"tracking"}
+    assert run.states[100:102] == ["lost", "relocalized"]
+    first_reset = run.states.index("reset")
+    assert set(run.states[102:first_reset]) == {"lost"}
+    merged = run.states.index("relocalized", first_reset)
+    assert set(run.states[first_reset:merged]) == {"reset"}
+    assert set(run.states[merged + 1 :]) == {"tracking"}
+
+    position_m = [answer["position_m"] for answer in run.answers]
+    assert [None if state in ("lost", "reset") else 3 for state in run.states] == [
+        position and len(position) for position in position_m
+    ]
+    seen_before = {view: position_m[index] for index, view in enumerate(views[:100])}
+    for index in (101, *range(merged, len(views))):
+        if views[index] in seen_before:
+            again = np.subtract(position_m[index], seen_before[views[index]])
+            assert np.linalg.norm(again) < 0.05, f"frame {index}"
+
+
+def test_a_broken_vocabulary_is_refused_before_orbslam3_sees_it(tmp_path: Path) -> None:
+    (tmp_path / "voc.txt").write_text("not a vocabulary")
+    with pytest.raises(InputError, match="not the header of a DBoW2 text vocabulary"):
+        OrbSlam3Tracker(plane_scene.CALIBRATION, tmp_path / "voc.txt")
+
+
+LIFTED = rigid(np.eye(3), np.array([0.0, 0.0, 0.5]))
+
+
+def at(x_m: float) -> np.ndarray:
+    return rigid(np.eye(3), np.array([x_m, 0.0, 0.0]))
+
+
+def test_a_frame_tracked_before_a_correction_is_carried_into_the_corrected_map() -> None:
+    last, now = at(1.00), at(1.01)
+    np.testing.assert_allclose(carried(now, last, LIFTED), LIFTED @ now)
+    np.testing.assert_allclose(carried(LIFTED @ now, last, LIFTED), LIFTED @ now)
+
+
+def test_a_correction_is_measured_at_the_keyframe_before_the_frame() -> None:
+    before = {0: at(0), 10: at(1), 20: at(2)}
+    after = {0: at(0), 10: LIFTED @ at(1), 30: at(3)}
+    np.testing.assert_allclose(correction_at(25, before, after), LIFTED)
+    assert correction_at(5, before, after) is None
+    assert correction_at(25, before, {30: at(3)}) is None
+    nudged = {10: at(1.001)}
+    assert correction_at(25, before, nudged) is None

@@ -1,0 +1,56 @@
+"""Settings: where they come from, which wins, and what cannot be."""
+
+from pathlib import Path
+
+import pytest
+from mapcast_client.errors import InputError
+
+from stream.config import ServerConfig, user_cache
+
+
+def test_an_override_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    toml = tmp_path / "mapcast.toml"
+    toml.write_text("http_port = 1\ngrpc_port = 1\nmax_sessions = 1\n")
+    environment = {"MAPCAST_GRPC_PORT": "2", "MAPCAST_MAX_SESSIONS": "2", "PATH": "/bin"}
+    config = ServerConfig.load(toml, environment, max_sessions=3, host=None)
+    assert (config.http_port, config.grpc_port, config.max_sessions) == (1, 2, 3)
+    assert config.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", False), ("true", True), ("False", False)])
+def test_booleans_of_the_environment(text: str, value: bool) -> None:
+    config = ServerConfig.load(environment={"MAPCAST_KEEP_WARM_WORKER": text})
+    assert config.keep_warm_worker is value
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("http_port", 70_000),
+        ("max_sessions", 0),
+        ("sender_timeout_s", -1.0),
+        ("message_bytes", 10),
+        ("web_dir", Path("/nowhere")),
+        ("vocabulary", Path("/nowhere.txt")),
+    ],
+)
+def test_what_cannot_be_is_named(setting: str, value: object) -> None:
+    with pytest.raises(InputError, match=setting):
+        ServerConfig.load(environment={}, **{setting: value})
+
+
+def test_a_value_of_the_wrong_kind_is_named() -> None:
+    with pytest.raises(InputError, match="http_port is 'eighty'"):
+        ServerConfig.load(environment={"MAPCAST_HTTP_PORT": "eighty"})
+
+
+def test_an_unknown_or_broken_file_is_named(tmp_path: Path) -> None:
+    toml = tmp_path / "mapcast.toml"
+    for text, words in (("htp_port = 1", "unknown setting 'htp_port'"), ("= 1", "mapcast.toml")):
+        toml.write_text(text)
+        with pytest.raises(InputError, match=words):
+            ServerConfig.load(toml, {})
+
+
+def test_the_cache_follows_xdg() -> None:
+    assert user_cache({"XDG_CACHE_HOME": "/somewhere"}) == Path("/somewhere/mapcast")
