@@ -48,12 +48,16 @@ class LiveMap:
         return self._tracker.track(frame)
 
     def fuse(self, frame: Frame, tracked: TrackedFrame) -> FusedFrame:
-        """Put a tracked frame into the volume; without a pose it changes nothing."""
+        """Put a tracked frame into the volume; without a pose it changes nothing.
+
+        Raises InputError, and changes nothing, if the pose leads out of the volume's grid.
+        """
         self._graph.update(tracked.keyframes)
         if tracked.tracker_from_camera is None:
             return FusedFrame(frame.index, tracked, None)
-        world_from_camera = self._graph.add(frame.index, frame.capture_ns, tracked)
+        world_from_camera = self._graph.place(frame.capture_ns, tracked)
         self._mesher.mark(self._volume.integrate(frame, world_from_camera))
+        self._graph.add(frame.index, frame.capture_ns, tracked)
         return FusedFrame(frame.index, tracked, world_from_camera)
 
     def changed(self) -> MeshRows:

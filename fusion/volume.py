@@ -119,7 +119,7 @@ class Volume:
     @property
     def block_coords(self) -> NDArray[np.int32]:
         """(N, 3) grid coordinates x, y, z of the blocks, by their place in the pool; read-only."""
-        coords = self._blocks.coords[: self.block_count]
+        coords = self._blocks.pool.coords[: self.block_count]
         coords.flags.writeable = False
         return coords
 
@@ -174,8 +174,8 @@ class Volume:
 
     def voxel_words(self) -> NDArray[np.uint32]:
         """(4, N, 512) copy of the voxels' words: distance sum, counts, two of colour sums."""
-        blocks = self._blocks
-        words = (blocks.sdf_sum, blocks.counts, blocks.color_low, blocks.color_high)
+        pool = self._blocks.pool
+        words = (pool.sdf_sum, pool.counts, pool.color_low, pool.color_high)
         return np.stack([array[: self.block_count].view(np.uint32) for array in words])
 
     def clear(self) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.kernels import BLOCK_VOX, BLOCK_VOXELS
+from gpu.kernels import BLOCK_VOX
 from gpu.kernels.allocate import collect_stamped, insert_blocks, touch_blocks
-from gpu.kernels.hashing import EMPTY
 from gpu.kernels.integrate import integrate_blocks, pack_pixels
 from gpu.kernels.marching_cubes import ROWS, count_surface, spread_change, write_surface
+from gpu.kernels.pool import EMPTY, Pool
 from gpu.kernels.raycast import TILE_PX, cast_rays, tile_ranges
 
 Mat4 = NDArray[np.float64]
@@ -67,20 +67,10 @@ class CpuBlocks:
     def __init__(self, grid: FusionGrid, camera: Pinhole, max_blocks: int) -> None:
         self._grid = grid
         self._camera = camera
-        buckets = 1 << (2 * max_blocks - 1).bit_length()
-        self._bucket_keys = np.full(buckets, EMPTY, np.int64)
-        self._bucket_slots = np.zeros(buckets, np.int32)
-        self.coords: NDArray[np.int32] = np.zeros((max_blocks, 3), np.int32)
-        self._upper = np.full((max_blocks, 8), -1, np.int32)
-        self._lower = np.full((max_blocks, 8), -1, np.int32)
+        self.pool = Pool.make(max_blocks)
         self._stamps = np.zeros(max_blocks, np.int64)
         self._stamp = 0
         self.count = 0
-        self.sdf_sum: NDArray[np.int32] = np.zeros((max_blocks, BLOCK_VOXELS), np.int32)
-        self.counts: NDArray[np.uint32] = np.zeros((max_blocks, BLOCK_VOXELS), np.uint32)
-        self.color_low: NDArray[np.uint32] = np.zeros((max_blocks, BLOCK_VOXELS), np.uint32)
-        self.color_high: NDArray[np.uint32] = np.zeros((max_blocks, BLOCK_VOXELS), np.uint32)
-        self._change = np.zeros((max_blocks, 4), np.float32)
 
         self._pixels = np.zeros((camera.height_px, camera.width_px), np.uint64)
         self._steps = self._band_steps()
@@ -131,8 +121,7 @@ class CpuBlocks:
             np.ascontiguousarray(block_from_camera),
             self._grid.truncation_m,
             self._steps,
-            self._bucket_keys,
-            self._bucket_slots,
+            self.pool,
             self._stamps,
             self._stamp,
             self._missing,
@@ -146,11 +135,7 @@ class CpuBlocks:
         self.count, refused = insert_blocks(
             self._missing,
             self._missing_counts,
-            self._bucket_keys,
-            self._bucket_slots,
-            self.coords,
-            self._upper,
-            self._lower,
+            self.pool,
             self._stamps,
             self._stamp,
             self.count,
@@ -164,18 +149,13 @@ class CpuBlocks:
         return int(
             integrate_blocks(
                 touched,
-                self.coords,
                 image_from_grid,
                 (image_from_grid[:, :3] @ self._voxels).astype(np.float32),
                 self._pixels,
                 self._grid.truncation_m,
                 removing,
                 self._grid.min_weight,
-                self.sdf_sum,
-                self.counts,
-                self.color_low,
-                self.color_high,
-                self._change,
+                self.pool,
             )
         )
 
@@ -189,7 +169,7 @@ class CpuBlocks:
         self, touched: NDArray[np.int32], pending: NDArray[np.float32], stale: NDArray[np.bool_]
     ) -> None:
         """Move the change since the last call to the blocks whose mesh it concerns."""
-        spread_change(touched, self._lower, self._change, pending, stale)
+        spread_change(touched, self.pool, pending, stale)
 
     def surface(self, blocks: NDArray[np.int32]) -> Surface:
         """Marching cubes over the (K,) slots `blocks`."""
@@ -199,9 +179,7 @@ class CpuBlocks:
         vertex_counts, triangle_counts = np.empty((2, len(blocks)), np.int64)
         count_surface(
             blocks,
-            self._upper,
-            self.sdf_sum,
-            self.counts,
+            self.pool,
             self._grid.min_weight,
             inside,
             cells,
@@ -224,11 +202,7 @@ class CpuBlocks:
         )
         write_surface(
             blocks,
-            self._upper,
-            self.sdf_sum,
-            self.counts,
-            self.color_low,
-            self.color_high,
+            self.pool,
             inside,
             cells,
             edges,
@@ -256,7 +230,7 @@ class CpuBlocks:
         camera_from_grid = camera_from_world[:3].copy()
         camera_from_grid[:, :3] *= self._grid.voxel_size_m
         tile_ranges(
-            self.coords, self.count, camera_from_grid, camera.focal_px, camera.centre_px, ranges
+            self.pool, self.count, camera_from_grid, camera.focal_px, camera.centre_px, ranges
         )
         cast_rays(
             ranges,
@@ -266,13 +240,7 @@ class CpuBlocks:
             self._grid.truncation_m,
             self._grid.voxel_size_m,
             self._grid.min_weight,
-            self._upper,
-            self.sdf_sum,
-            self.counts,
-            self.color_low,
-            self.color_high,
-            self._bucket_keys,
-            self._bucket_slots,
+            self.pool,
             color,
             depth_m,
             normals,
@@ -281,12 +249,12 @@ class CpuBlocks:
 
     def clear(self) -> None:
         """Empty the pool."""
-        used = slice(0, self.count)
-        for words in (self.sdf_sum, self.counts, self.color_low, self.color_high, self._change):
+        used, pool = slice(0, self.count), self.pool
+        for words in (pool.sdf_sum, pool.counts, pool.color_low, pool.color_high, pool.change):
             words[used] = 0
-        self._upper[used] = self._lower[used] = -1
+        pool.upper[used] = pool.lower[used] = -1
+        pool.bucket_keys[:] = EMPTY
         self._stamps[used] = 0
-        self._bucket_keys[:] = EMPTY
         self.count = 0
 
 

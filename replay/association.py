@@ -20,7 +20,7 @@ def associate(
         for j in range(max(after - 2, 0), min(after + 2, len(second_ns)))
     ]
     used_first, used_second, pairs = set(), set(), []
-    for gap_ns, i, j in sorted(c for c in candidates if c[0] <= limit_ns):
+    for _, i, j in sorted(c for c in candidates if c[0] <= limit_ns):
         if i not in used_first and j not in used_second:
             used_first.add(i)
             used_second.add(j)

@@ -11,7 +11,7 @@ from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
 from slam.geometry import Mat4
 
-_SAMPLES = 200_000
+SAMPLES = 200_000
 _CANDIDATES = 8
 
 
@@ -62,6 +62,7 @@ def mesh_quality(
     reference: Surface,
     reference_from_mesh: Mat4 | None = None,
     within_m: float = 0.02,
+    samples: int = SAMPLES,
 ) -> MeshQuality:
     """Compare a mesh with a reference; `reference_from_mesh` aligns their worlds first.
 
@@ -70,7 +71,7 @@ def mesh_quality(
     vertices = mesh.vertices_world.astype(np.float64)
     if reference_from_mesh is not None:
         vertices = vertices @ reference_from_mesh[:3, :3].T + reference_from_mesh[:3, 3]
-    surface = MeshSurface(vertices, mesh.triangles)
+    surface = MeshSurface(vertices, mesh.triangles, samples)
     return MeshQuality(
         Distances.of(reference.distance(surface.points()), within_m),
         Distances.of(surface.distance(reference.points()), within_m),
@@ -82,7 +83,10 @@ class MeshSurface:
     """A triangle mesh as a surface, sampled evenly by area with a fixed seed."""
 
     def __init__(
-        self, vertices_world: NDArray[np.floating], triangles: NDArray[np.integer]
+        self,
+        vertices_world: NDArray[np.floating],
+        triangles: NDArray[np.integer],
+        samples: int = SAMPLES,
     ) -> None:
         """Sample the mesh. Raises InputError if it has no area."""
         self._corners = np.asarray(vertices_world, np.float64)[triangles]
@@ -91,11 +95,13 @@ class MeshSurface:
         if not areas.sum() > 0:
             raise InputError(f"mesh of {len(triangles)} triangles has no surface to compare")
         rng = np.random.default_rng(0)
-        self._owner = np.sort(rng.choice(len(areas), _SAMPLES, p=areas / areas.sum()))
+        self._owner = np.sort(rng.choice(len(areas), samples, p=areas / areas.sum()))
         # Uniform in a triangle: Osada et al. 2002, eq. 1.
-        root, share = np.sqrt(rng.random(_SAMPLES))[:, None], rng.random(_SAMPLES)[:, None]
+        root, share = np.sqrt(rng.random(samples))[:, None], rng.random(samples)[:, None]
         a, b, c = self._corners[self._owner].transpose(1, 0, 2)
-        self._points = (1 - root) * a + root * (1 - share) * b + root * share * c
+        self._points: NDArray[np.float64] = (
+            (1 - root) * a + root * (1 - share) * b + root * share * c
+        )
         self._tree = cKDTree(self._points)
 
     def points(self) -> NDArray[np.float64]:
@@ -136,4 +142,5 @@ def triangle_distance(
         share = np.einsum("ij,ij->i", points - start, edge)
         share = np.clip(share / np.maximum(np.einsum("ij,ij->i", edge, edge), 1e-30), 0, 1)
         best = np.minimum(best, np.linalg.norm(points - start - share[:, None] * edge, axis=1))
-    return np.where(inside, np.abs(height), best)
+    distances: NDArray[np.float64] = np.where(inside, np.abs(height), best)
+    return distances

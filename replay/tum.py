@@ -1,4 +1,4 @@
-"""TUM RGB-D (Sturm et al. 2012): rgb.txt, depth.txt and groundtruth.txt beside the image folders."""
+"""TUM RGB-D (Sturm et al. 2012): rgb.txt, depth.txt, groundtruth.txt and the images they name."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -2,8 +2,8 @@
 
 import os
 import tempfile
-from bisect import bisect_right
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,8 +23,11 @@ from slam.tracker import TrackedFrame, TrackingState
 _KEYFRAMES_PER_POLL = 100
 """Up to so many keyframes are polled at every frame, more of them less often: ≤ 1.5 ms a frame."""
 
-_CORRECTION_MIN = 0.02
+_CORRECTION_MIN = 0.005
 """Metres plus radians; a smaller jump of the map cannot be told from the camera's own motion."""
+
+_RECENT_FRAMES = 100
+"""ORB-SLAM3 files a keyframe some frames after it was taken, seldom more than ten."""
 
 _LONGEST_STEP_US = 3_600_000_000
 """ORB-SLAM3 gives up a map after seconds; longer pauses than an hour make no difference to it."""
@@ -61,7 +64,7 @@ class OrbSlam3Tracker:
         self._frames_since_poll = 0
         self._last_raw_state: pyorbslam3.TrackingState | None = None
         self._last_state = TrackingState.INITIALIZING
-        self._last_pose: Mat4 | None = None
+        self._recent: deque[tuple[int, Mat4]] = deque(maxlen=_RECENT_FRAMES)
         self._keyframes: Mapping[int, Mat4] = MappingProxyType({})
 
     def track(self, frame: Frame) -> TrackedFrame:
@@ -87,10 +90,9 @@ class OrbSlam3Tracker:
         correction = self._poll(result.state, self._slam.map_changed(), time_us)
         connected = was_connected and self._map.connected
         self._last_state = self._state(result.state in _OK, connected)
-        self._last_pose = self._pose(result, correction)
         return TrackedFrame(
             self._last_state,
-            self._last_pose,
+            self._pose(result, correction, time_us),
             result.num_tracked_points,
             frame.capture_ns in self._keyframes,
             self._keyframes,
@@ -106,10 +108,10 @@ class OrbSlam3Tracker:
     def _poll(
         self, raw_state: pyorbslam3.TrackingState, map_changed: bool, time_us: int
     ) -> Mat4 | None:
-        """Poll the keyframes when due; after a loop closure, return how it moved the map here.
+        """Poll the keyframes when due, and return how they moved here since the frame before.
 
-        Local bundle adjustment moves keyframes by millimetres while `map_changed` stays false, so
-        it is not enough to poll when that is true.
+        Local bundle adjustment moves keyframes by millimetres, now and then by centimetres, while
+        `map_changed` tells of loop closures only: so it is not enough to poll after these.
         """
         state_changed = raw_state != self._last_raw_state
         self._last_raw_state = raw_state
@@ -117,14 +119,18 @@ class OrbSlam3Tracker:
         stride = 1 + self._map.active_keyframes // _KEYFRAMES_PER_POLL
         if not (map_changed or state_changed or self._frames_since_poll >= stride):
             return None
+        since_frame_before = map_changed or self._frames_since_poll == 1
         self._frames_since_poll = 0
         before = self._map.keyframes
         self._map.poll()
-        if self._map.keyframes is not before:
+        after = self._map.keyframes
+        if after is not before:
             self._keyframes = MappingProxyType(
-                {self._clock.capture_ns(key): pose for key, pose in self._map.keyframes.items()}
+                {self._clock.capture_ns(key): pose for key, pose in after.items()}
             )
-        return correction_at(time_us, before, self._map.keyframes) if map_changed else None
+        if not since_frame_before:
+            return None
+        return correction_at(time_us, dict(self._recent) | dict(before), after)
 
     def _state(self, ok: bool, connected: bool) -> TrackingState:
         """The state after a frame; `connected` before *and* after it.
@@ -141,46 +147,58 @@ class OrbSlam3Tracker:
         lost = self._last_state in (TrackingState.LOST, TrackingState.RESET)
         return TrackingState.RELOCALIZED if lost else TrackingState.TRACKING
 
-    def _pose(self, result: pyorbslam3.TrackResult, correction: Mat4 | None) -> Mat4 | None:
+    def _pose(
+        self, result: pyorbslam3.TrackResult, correction: Mat4 | None, time_us: int
+    ) -> Mat4 | None:
         """ORB-SLAM3's Twc as float64, re-orthonormalised, in the map as it was polled.
 
         Its float32 rotations drift from SO(3) by 1e-6; fusing thousands of frames shows it.
         """
         if self._last_state not in (TrackingState.TRACKING, TrackingState.RELOCALIZED):
+            self._recent.clear()
             return None
         tracker_from_camera = orthonormal(result.pose_wc.astype(np.float64))
-        if correction is None or self._last_pose is None:
-            return tracker_from_camera
-        return carried(tracker_from_camera, self._last_pose, correction)
+        if correction is not None and self._recent:
+            poses = [pose for _, pose in self._recent]
+            tracker_from_camera = carried(tracker_from_camera, predicted(poses), correction)
+            for row, (time_before_us, pose) in enumerate(self._recent):
+                self._recent[row] = (time_before_us, correction @ pose)
+        self._recent.append((time_us, tracker_from_camera))
+        return tracker_from_camera
 
 
 def correction_at(
     time_us: int, before: Mapping[int, Mat4], after: Mapping[int, Mat4]
 ) -> Mat4 | None:
-    """after_from_before of the map around an instant; None if it hardly moved.
+    """after_from_before of the map at an instant's reference keyframe; None if it hardly moved.
 
-    Measured at the latest keyframe before the instant that is in both polls.
+    The reference is the latest keyframe not later than the instant. `before` has the keyframes of
+    an earlier poll, and recent frames: a keyframe is filed later than it was tracked.
     """
-    common = sorted(before.keys() & after.keys())
-    if not common:
+    reference = max((key for key in after if key <= time_us), default=None)
+    if reference is None or reference not in before:
         return None
-    reference = common[max(bisect_right(common, time_us) - 1, 0)]
-    after_from_before = after[reference] @ inverse(before[reference])
-    moved = distance(before[reference], after[reference])
-    return after_from_before if moved > _CORRECTION_MIN else None
+    if distance(before[reference], after[reference]) <= _CORRECTION_MIN:
+        return None
+    return after[reference] @ inverse(before[reference])
 
 
-def carried(tracker_from_camera: Mat4, last_pose: Mat4, after_from_before: Mat4) -> Mat4:
+def predicted(poses: Sequence[Mat4]) -> Mat4:
+    """The next pose of a camera that moves on as it did between the last two."""
+    if len(poses) < 2:
+        return poses[-1]
+    return poses[-1] @ inverse(poses[-2]) @ poses[-1]
+
+
+def carried(tracker_from_camera: Mat4, expected: Mat4, after_from_before: Mat4) -> Mat4:
     """A frame's pose in the corrected map, when it may have been tracked just before or after.
 
-    The correction falls between two calls and the library does not say on which side of the
-    frame; the side on which the camera moved less since the last frame is taken.
+    ORB-SLAM3's mapping thread corrects the map between two of our calls, and nothing says on
+    which side of the frame; `expected`, in the map before, decides.
     """
-    if distance(last_pose, tracker_from_camera) < distance(
-        after_from_before @ last_pose, tracker_from_camera
-    ):
-        return after_from_before @ tracker_from_camera
-    return tracker_from_camera
+    before = distance(expected, tracker_from_camera)
+    after = distance(after_from_before @ expected, tracker_from_camera)
+    return after_from_before @ tracker_from_camera if before < after else tracker_from_camera
 
 
 class _Clock:

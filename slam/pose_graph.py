@@ -37,40 +37,44 @@ class PoseGraph:
     def update(self, keyframes: Mapping[int, Mat4]) -> None:
         """Replace all keyframe poses: capture_ns → tracker_from_keyframe.
 
-        A keyframe that is no longer among them hangs on its predecessor from now on, and takes
-        the frames that hang on it along.
+        A keyframe that is new takes over its own frame and those since, which had to hang on an
+        earlier one. A keyframe that is gone hangs on an earlier one from now on, and takes the
+        frames that hang on it along.
         """
         if keyframes is self._keyframes or not keyframes:
             return
+        for new_ns in sorted(keyframes.keys() - self._keyframes.keys()):
+            self._take_over_frames(new_ns)
         staying_ns = sorted(self._keyframes.keys() & keyframes.keys())
         for removed_ns in self._keyframes.keys() - keyframes.keys():
             self._hang_removed(removed_ns, staying_ns)
         self._keyframes = keyframes
         self._keyframe_times_ns = sorted(keyframes)
 
-    def add(self, index: int, capture_ns: int, tracked: TrackedFrame) -> Mat4:
+    def place(self, capture_ns: int, tracked: TrackedFrame) -> Mat4:
+        """Say where a tracked frame, which has a pose, is in the world, without adding it."""
+        self.update(tracked.keyframes)
+        reference_ns, reference_from_camera = self._hang(capture_ns, tracked)
+        return self._world_from_tracker @ self._keyframes[reference_ns] @ reference_from_camera
+
+    def add(self, index: int, capture_ns: int, tracked: TrackedFrame) -> None:
         """Hang a tracked frame, which has a pose, on the keyframes it came with.
 
-        Returns world_from_camera. Frames come in the order of time.
+        Frames come in the order of time.
         """
-        assert tracked.tracker_from_camera is not None, f"frame {index} has no pose"
         assert not self._times_ns or capture_ns > self._times_ns[-1], f"frame {index} is not later"
         self.update(tracked.keyframes)
-        reference_ns = _latest(self._keyframe_times_ns, capture_ns)
+        reference_ns, reference_from_camera = self._hang(capture_ns, tracked)
         self._times_ns.append(capture_ns)
         self._references_ns.append(reference_ns)
-        self._reference_from_camera.append(
-            inverse(self._keyframes[reference_ns]) @ tracked.tracker_from_camera
-        )
-        return self._world_from_tracker @ tracked.tracker_from_camera
+        self._reference_from_camera.append(reference_from_camera)
 
     def world_from_camera(self, capture_ns: int) -> Mat4:
         """The pose of the frame of an instant as it stands now. Raises InputError if unknown."""
         row = bisect_left(self._times_ns, capture_ns)
         if row == len(self._times_ns) or self._times_ns[row] != capture_ns:
             raise InputError(f"no frame of capture_ns {capture_ns} has a pose")
-        reference = self._tracker_from_keyframe(self._references_ns[row])
-        return self._world_from_tracker @ reference @ self._reference_from_camera[row]
+        return self._world_from_tracker @ self._tracker_from_row(row)
 
     def trajectory(self) -> Trajectory:
         """The path of all frames added, as it stands now."""
@@ -87,6 +91,30 @@ class PoseGraph:
         return Trajectory(
             np.array(self._times_ns, np.int64), np.array(poses, np.float64).reshape(-1, 4, 4)
         )
+
+    def _take_over_frames(self, keyframe_ns: int) -> None:
+        """Hang a new keyframe's own frame, and those since, on it as they were tracked."""
+        first = bisect_left(self._times_ns, keyframe_ns)
+        if self._times_ns[first : first + 1] != [keyframe_ns]:
+            return
+        keyframe_from_tracker = inverse(self._tracker_from_row(first))
+        for row in range(first, len(self._times_ns)):
+            if self._references_ns[row] >= keyframe_ns:
+                break
+            self._reference_from_camera[row] = keyframe_from_tracker @ self._tracker_from_row(row)
+            self._references_ns[row] = keyframe_ns
+
+    def _tracker_from_row(self, row: int) -> Mat4:
+        reference = self._tracker_from_keyframe(self._references_ns[row])
+        return reference @ self._reference_from_camera[row]
+
+    def _hang(self, capture_ns: int, tracked: TrackedFrame) -> tuple[int, Mat4]:
+        """The reference keyframe of a frame, and reference_from_camera."""
+        assert tracked.tracker_from_camera is not None, "the frame has no pose"
+        reference_ns = _latest(self._keyframe_times_ns, capture_ns)
+        if reference_ns == capture_ns:
+            return reference_ns, np.eye(4)
+        return reference_ns, inverse(self._keyframes[reference_ns]) @ tracked.tracker_from_camera
 
     def _hang_removed(self, removed_ns: int, staying_ns: list[int]) -> None:
         """Hang a culled keyframe on one that stays, by where both were while it was there."""

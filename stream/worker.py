@@ -48,6 +48,15 @@ WIRE_STATE = {
     TrackingState.RESET: ingest_pb2.TRACKING_STATE_RESET,
 }
 
+NO_POSE = {
+    TrackingState.INITIALIZING: "no pose yet: the tracker needs texture and depth to begin",
+    TrackingState.LOST: "no pose: tracking is lost; show a place that is mapped already",
+    TrackingState.RESET: (
+        "no pose: tracking was lost for long and began another map, not connected to this one; "
+        "show a place that is mapped already, or reset the session to start over"
+    ),
+}
+
 
 @dataclass(slots=True)
 class Job:
@@ -272,7 +281,7 @@ def _result(job: Job, fused: FusedFrame | None) -> ingest_pb2.FrameResult:
     result.inliers, result.keyframe = fused.tracked.inliers, fused.tracked.is_keyframe
     if fused.world_from_camera is None:
         result.status = Result.STATUS_NOT_FUSED
-        result.reason = f"no pose: tracking is {fused.tracked.state.value}"
+        result.reason = NO_POSE[fused.tracked.state]
         return result
     tx, ty, tz, qx, qy, qz, qw = pose_vector(fused.world_from_camera)
     pose = ingest_pb2.Pose(tx=tx, ty=ty, tz=tz, qx=qx, qy=qy, qz=qz, qw=qw)

@@ -1,22 +1,67 @@
-"""How far a path is from the true one."""
+"""How far a replay's path is from the true one, while it runs and at its end."""
 
-import numpy as np
+from dataclasses import dataclass, field
 
+from clients.cli.tally import Tally
+from mapcast_client.errors import InputError
+from mapcast_client.poses import pose_matrix
+from replay.evaluate import LiveAte, ate_rmse_m
+from slam.geometry import Mat4
 from slam.trajectory import Trajectory
 
-_FEWEST_POSES = 3
+FEWEST_POSES = 3
 
 
-def ate_rmse_m(estimate: Trajectory, truth: Trajectory | None) -> float | None:
-    if truth is None:
+def path_error_m(estimated: Trajectory, truth: Trajectory | None) -> float | None:
+    """ATE of a path; None where there is no truth, or hardly a path that it could be held against.
+
+    evo refuses to align a straight path, for its rotation is not determined; its error is.
+    """
+    from evo.core.geometry import GeometryException
+
+    if truth is None or len(estimated) < FEWEST_POSES:
         return None
-    common, at, of = np.intersect1d(estimate.capture_ns, truth.capture_ns, return_indices=True)
-    if len(common) < _FEWEST_POSES:
+    try:
+        return ate_rmse_m(estimated, truth)
+    except GeometryException:
+        return _straight_path_error_m(estimated, truth)
+    except InputError:
         return None
-    a = estimate.world_from_camera[at, :3, 3]
-    b = truth.world_from_camera[of, :3, 3]
-    ma, mb = a.mean(0), b.mean(0)
-    u, _, vt = np.linalg.svd((b - mb).T @ (a - ma))
-    d = np.diag([1, 1, np.linalg.det(u @ vt)])
-    r = u @ d @ vt
-    return float(np.sqrt((((a - ma) @ r.T - (b - mb)) ** 2).sum(1).mean()))
+
+
+def _straight_path_error_m(estimated: Trajectory, truth: Trajectory) -> float | None:
+    sums, true_poses = LiveAte(), _by_time(truth)
+    for capture_ns, pose in zip(
+        estimated.capture_ns.tolist(), estimated.world_from_camera, strict=True
+    ):
+        if capture_ns in true_poses:
+            sums.add(pose, true_poses[capture_ns])
+    return sums.rmse_m()
+
+
+def _by_time(truth: Trajectory) -> dict[int, Mat4]:
+    return dict(zip(truth.capture_ns.tolist(), truth.world_from_camera, strict=True))
+
+
+@dataclass(slots=True)
+class RunningAte:
+    """The ATE of the live poses so far, brought up to date at each look."""
+
+    tally: Tally
+    truth: Trajectory | None
+    _sums: LiveAte = field(default_factory=LiveAte)
+    _true_poses: dict[int, Mat4] = field(default_factory=dict)
+    _seen: int = 0
+
+    def __post_init__(self) -> None:
+        if self.truth is not None:
+            self._true_poses = _by_time(self.truth)
+
+    def rmse_m(self) -> float | None:
+        """The ATE so far; None without truth or with hardly a pose."""
+        for result in self.tally.results[self._seen :]:
+            self._seen += 1
+            true_pose = self._true_poses.get(result.capture_ns)
+            if true_pose is not None and result.HasField("world_from_camera"):
+                self._sums.add(pose_matrix(result.world_from_camera), true_pose)
+        return self._sums.rmse_m()

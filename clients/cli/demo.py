@@ -8,6 +8,7 @@ import typer
 
 from clients.cli.connection import Server, reach
 from clients.cli.files import write_bytes, write_json
+from clients.cli.interrupt import on_interrupt
 from clients.cli.options import (
     HttpOption,
     JsonOption,
@@ -27,7 +28,7 @@ from replay.sequence import Sequence, open_sequence
 
 def demo(
     path: Annotated[
-        str, typer.Argument(metavar="[PATH]", help="A recording's folder instead of the room.")
+        str, typer.Argument(metavar="PATH", help="A recording's folder instead of the room.")
     ] = "rendered",
     server: ServerOption = None,
     http: HttpOption = None,
@@ -46,7 +47,7 @@ def demo(
         bool, typer.Option("--keep", help="Stay up at the end, for the viewer; Ctrl-C ends it.")
     ] = False,
 ) -> None:
-    """Stream a sequence at camera rate; leave map.glb, map.ply, trajectory.tum and map.png."""
+    """Stream a sequence at camera rate; leave its map, path and picture in `out`."""
     options = StreamOptions(limit, rate, policy.value, voxel_size_m=voxel)
     sequence = open_sequence(path)
     asyncio.run(_run(sequence, options, server, http, vocabulary, out, json, keep))
@@ -72,7 +73,7 @@ async def _run(
         await _leave(done, server, out)
         if keep:
             console.print(f"\nThe map stays at {done.viewer_url} until Ctrl-C.", soft_wrap=True)
-            await asyncio.Event().wait()
+            await on_interrupt().wait()
 
 
 async def _leave(done: Replayed, server: Server, out: Path) -> None:

@@ -37,7 +37,7 @@ class Finding:
 
 
 def doctor() -> None:
-    """Check what mapcast needs here; exit code 0 if recordings can be replayed and served."""
+    """Check what mapcast needs here; exit code 0 if it can replay and serve."""
     findings = [finding for check in CHECKS for finding in check()]
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
@@ -71,7 +71,6 @@ def check_python() -> Iterator[Finding]:
 def check_threading_layer() -> Iterator[Finding]:
     """Numba's threads: its `workqueue` layer ends the process when two threads use it."""
     import numba
-    from numba.np.ufunc import parallel
 
     reasons = []
     for layer in _SAFE_THREADING_LAYERS:
@@ -80,8 +79,7 @@ def check_threading_layer() -> Iterator[Finding]:
         except ImportError as error:
             reasons.append(f"{layer}: {error}")
         else:
-            threads = parallel.get_thread_count()
-            detail = f"numba {numba.__version__}, {layer}, {threads} threads"
+            detail = f"numba {numba.__version__}, {layer}, {numba.get_num_threads()} threads"
             yield Finding("threading layer", True, detail)
             return
     yield Finding("threading layer", False, "; ".join(reasons) + ". Install libgomp1")

@@ -34,8 +34,9 @@ async def live_line(line: Callable[[], RenderableType]) -> AsyncIterator[None]:
             with suppress(asyncio.CancelledError):
                 await refreshing
             live.update(line(), refresh=True)
-    if not console.is_terminal:
-        console.print()
+            if not console.is_terminal:
+                live.stop()
+                console.print()
 
 
 async def _refresh(live: Live, line: Callable[[], RenderableType]) -> None:
@@ -69,7 +70,7 @@ def print_report(report: Report, title: str) -> None:
     table.add_column()
     stages = "  ".join(f"{stage} {time_ms:.1f}" for stage, time_ms in report.stage_ms.items())
     table.add_row("frames", f"{report.frames:,}")
-    table.add_row("tracked", _share(report.tracked, report.frames))
+    table.add_row("tracked", _share(report.tracked, report.frames - report.dropped))
     table.add_row("dropped", f"{report.dropped:,}")
     table.add_row("ATE, live poses", _metres(report.ate_live_rmse_m))
     table.add_row("ATE, final path", _metres(report.ate_final_rmse_m))
@@ -85,7 +86,7 @@ def print_report(report: Report, title: str) -> None:
 
 def _share(part: int, whole: int) -> str:
     style = "green" if part == whole else "yellow" if part > 0.9 * whole else "red"
-    return f"[{style}]{part:,} ({100 * part / max(whole, 1):.1f} %)[/]"
+    return f"[{style}]{part:,} of {whole:,} ({100 * part / max(whole, 1):.1f} %)[/]"
 
 
 def _metres(rmse_m: float | None) -> str:

@@ -1,17 +1,16 @@
 """`mapcast replay`: stream a recording through a server and report how it went."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from rich.console import RenderableType
 from rich.markup import escape
 
-from clients.cli.accuracy import ate_rmse_m
+from clients.cli.accuracy import RunningAte, path_error_m
 from clients.cli.connection import Server, reach
 from clients.cli.files import write_json
 from clients.cli.options import (
@@ -38,7 +37,6 @@ PathArgument = Annotated[
     str,
     typer.Argument(metavar="PATH", help="A recording's folder, or `rendered`: the built-in room."),
 ]
-_ATE_EVERY_S = 1.0
 
 
 def replay(
@@ -93,10 +91,10 @@ async def replayed(
             session = await stream.open(client)
         viewer_url = server.viewer_url(session.viewer_path)
         console.print(f"[bold]{escape(sequence.name)}[/] → {viewer_url}", soft_wrap=True)
-        running = _RunningAte(stream.tally, sequence.ground_truth)
+        running = RunningAte(stream.tally, sequence.ground_truth)
 
         def line() -> RenderableType:
-            return replay_line(stream.tally, stream.frame_count, running.ate_m())
+            return replay_line(stream.tally, stream.frame_count, running.rmse_m())
 
         async with live_line(line):
             streamed = await stream.run(client, session)
@@ -111,8 +109,8 @@ def _report(
     return Report(
         frames=len(tally.results),
         tracked=tally.tracked,
-        ate_live_rmse_m=ate_rmse_m(live, truth),
-        ate_final_rmse_m=ate_rmse_m(streamed.trajectory, truth),
+        ate_live_rmse_m=path_error_m(live, truth),
+        ate_final_rmse_m=path_error_m(streamed.trajectory, truth),
         frames_per_s=round(tally.frames_per_s, 2),
         latency_ms=tally.latency_ms(),
         stage_ms=tally.stage_ms(),
@@ -122,19 +120,3 @@ def _report(
         dropped=tally.dropped,
         map_hash=str(streamed.info.map_hash),
     )
-
-
-@dataclass(slots=True)
-class _RunningAte:
-    """The ATE of the live poses so far, computed anew every second."""
-
-    tally: Tally
-    truth: Trajectory | None
-    _ate_m: float | None = None
-    _at_s: float = field(default=0.0)
-
-    def ate_m(self) -> float | None:
-        now_s = time.monotonic()
-        if self.truth is not None and now_s - self._at_s > _ATE_EVERY_S:
-            self._ate_m, self._at_s = ate_rmse_m(self.tally.live_trajectory(), self.truth), now_s
-        return self._ate_m

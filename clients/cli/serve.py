@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from clients.cli.connection import web_bundle
+from clients.cli.interrupt import on_interrupt
 from clients.cli.options import VocabularyOption
 from clients.cli.progress import console
 from stream.config import ServerConfig
@@ -40,10 +40,7 @@ def serve(
 
 
 async def _serve(settings: ServerConfig) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+    stopping = on_interrupt()
     async with run_server(settings) as running:
         console.print(f"viewer and REST  [bold]{running.http_url}[/]  (API: /docs)")
         console.print(f"gRPC             [bold]{running.grpc_address}[/]")

@@ -57,7 +57,7 @@ class Tally:
     tracked: int = 0
     dropped: int = 0
     rejected: int = 0
-    state: str = "waiting"
+    state: str = "starting"
     sent: int = 0
     delta_bytes: int = 0
     blocks: int = 0

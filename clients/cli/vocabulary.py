@@ -50,7 +50,8 @@ def info(
 
 
 def _print(path: Path, found: VocabularyInfo) -> None:
-    table = Table(title=str(path), title_justify="left", show_header=False, title_style="bold")
+    console.print(path, style="bold", soft_wrap=True)
+    table = Table(show_header=False)
     table.add_column(style="cyan")
     table.add_column(justify="right")
     table.add_row("branching k", str(found.branching))

@@ -23,11 +23,11 @@ _ENDED = ("finished", "failed")
 def watch(
     session: Annotated[
         str | None,
-        typer.Argument(metavar="[SESSION]", help="The session's id; the newest without one."),
+        typer.Argument(metavar="SESSION", help="The session's id; the newest without one."),
     ] = None,
     server: RunningServer = DEFAULT_ADDRESS,
 ) -> None:
-    """Follow a session's map and show its size, its rate and whether it equals the server's."""
+    """Follow a session's map; show its size, rate and whether it is exact."""
     asyncio.run(_watch(session, server))
 
 
@@ -78,10 +78,12 @@ class Watched:
     def line(self) -> Text:
         """One line: state, size, rate, and whether the map is exact."""
         followed, status = self.followed, self.followed.status
-        state = "connecting" if status is None else f"{status.state}, {status.tracking}"
+        state = "connecting" if status is None else status.state
+        if state == "active" and status is not None:
+            state = status.tracking
         rate = self.bytes_per_s(time.monotonic()) / 1e6
         line = Text(
-            f"{state}  {followed.blocks:,} blocks  {followed.triangles:,} triangles  "
+            f"{state:<11} {followed.blocks:,} blocks  {followed.triangles:,} triangles  "
             f"{len(followed.trajectory):,} poses  {rate:.2f} MB/s  "
         )
         if followed.is_exact:

@@ -9,7 +9,8 @@ from numba import float32, int32, int64, njit, prange, uint32, uint64
 
 from gpu.kernels import COORDINATE_LIMIT, JIT, KEY_BITS
 from gpu.kernels.bits import float_of
-from gpu.kernels.hashing import EMPTY, find_slot, first_bucket, pack_key, unpack_key
+from gpu.kernels.hashing import find_slot, first_bucket, pack_key, unpack_key
+from gpu.kernels.pool import EMPTY
 
 ROWS_PER_TASK = 4
 
@@ -29,8 +30,7 @@ def touch_blocks(
     block_from_camera,
     band_m,
     steps,
-    bucket_keys,
-    bucket_slots,
+    pool,
     stamps,
     stamp,
     missing,
@@ -84,7 +84,7 @@ def touch_blocks(
                     last = key
                     if key == EMPTY:
                         continue
-                    slot = find_slot(bucket_keys, bucket_slots, key)
+                    slot = find_slot(pool, key)
                     if slot >= 0:
                         stamps[slot] = stamp
                     else:
@@ -94,38 +94,37 @@ def touch_blocks(
 
 
 @njit(inline="always")
-def _link(slot, coords, bucket_keys, bucket_slots, upper, lower):
+def _link(slot, pool):
     """Make a new block and its neighbours at offsets 0 or 1 (0 or −1) per axis know each other."""
-    x, y, z = coords[slot, 0], coords[slot, 1], coords[slot, 2]
-    upper[slot, 0] = slot
-    lower[slot, 0] = slot
+    x, y, z = pool.coords[slot]
+    pool.upper[slot, 0] = slot
+    pool.lower[slot, 0] = slot
     for corner in range(1, 8):
         dx, dy, dz = corner & 1, (corner >> 1) & 1, corner >> 2
-        above = find_slot(bucket_keys, bucket_slots, pack_key(x + dx, y + dy, z + dz))
-        below = find_slot(bucket_keys, bucket_slots, pack_key(x - dx, y - dy, z - dz))
-        upper[slot, corner] = above
-        lower[slot, corner] = below
+        above = find_slot(pool, pack_key(x + dx, y + dy, z + dz))
+        below = find_slot(pool, pack_key(x - dx, y - dy, z - dz))
+        pool.upper[slot, corner] = above
+        pool.lower[slot, corner] = below
         if above >= 0:
-            lower[above, corner] = slot
+            pool.lower[above, corner] = slot
         if below >= 0:
-            upper[below, corner] = slot
+            pool.upper[below, corner] = slot
 
 
-# One call = all missing keys in row order, serial. New blocks get the next slot and its neighbour
-# links `upper`, `lower` (N, 8) int32, -1 where there is no block. When the pool is full, refused
+# One call = all missing keys in row order, serial. New blocks get the next slot and know
+# their neighbours. When the pool is full, refused
 # keys move to the front of `missing` (flat). Returns (blocks in the pool, keys refused).
 @njit(**JIT)
-def insert_blocks(
-    missing, missing_counts, bucket_keys, bucket_slots, coords, upper, lower, stamps, stamp, count
-):
+def insert_blocks(missing, missing_counts, pool, stamps, stamp, count):
     """Give slots to unknown blocks while the pool has any."""
+    bucket_keys, coords = pool.bucket_keys, pool.coords
     bucket_mask = bucket_keys.size - 1
     refused_keys = missing.ravel()
     refused = 0
     for row in range(missing.shape[0]):
         for index in range(missing_counts[row]):
             key = missing[row, index]
-            slot = find_slot(bucket_keys, bucket_slots, key)
+            slot = find_slot(pool, key)
             if slot < 0 and count == coords.shape[0]:
                 refused_keys[refused] = key
                 refused += 1
@@ -137,9 +136,9 @@ def insert_blocks(
                 while bucket_keys[bucket] != EMPTY:
                     bucket = (bucket + 1) & bucket_mask
                 bucket_keys[bucket] = key
-                bucket_slots[bucket] = slot
+                pool.bucket_slots[bucket] = slot
                 coords[slot, 0], coords[slot, 1], coords[slot, 2] = unpack_key(key)
-                _link(slot, coords, bucket_keys, bucket_slots, upper, lower)
+                _link(slot, pool)
             stamps[slot] = stamp
     return count, refused
 

@@ -2,9 +2,9 @@
 
 from numba import int32, int64, njit, uint64
 
-from gpu.kernels import COORDINATE_LIMIT, JIT, KEY_BITS
+from gpu.kernels import COORDINATE_LIMIT, INLINE, KEY_BITS
+from gpu.kernels.pool import EMPTY
 
-EMPTY = -1
 _MASK = (1 << KEY_BITS) - 1
 
 
@@ -36,13 +36,14 @@ def first_bucket(key, bucket_mask):
     return int64((mixed >> uint64(24)) & uint64(bucket_mask))
 
 
-@njit(**JIT)
-def find_slot(bucket_keys, bucket_slots, key):
+@njit(**INLINE)
+def find_slot(pool, key):
     """Pool slot of a key, or -1. Bounds: the table is never full (load ≤ 1/2)."""
-    bucket_mask = bucket_keys.size - 1
+    keys = pool.bucket_keys
+    bucket_mask = keys.size - 1
     bucket = first_bucket(key, bucket_mask)
-    while bucket_keys[bucket] != key:
-        if bucket_keys[bucket] == EMPTY:
+    while keys[bucket] != key:
+        if keys[bucket] == EMPTY:
             return int32(-1)
         bucket = (bucket + 1) & bucket_mask
-    return bucket_slots[bucket]
+    return pool.bucket_slots[bucket]

@@ -1,12 +1,7 @@
 """Adding a view to the voxels of its blocks, or taking it out again.
 
 Voxels are integer sums, so that the order of views, and of threads, cannot matter: Curless & Levoy
-1996, eq. 3-4, before the division. Four 32-bit words per voxel:
-
-    sdf_sum     int32   sum of quantised signed distances, DISTANCE_STEPS = truncation
-    counts      uint32  weight | colour count << 16
-    color_low   uint32  red sum, 21 bits | low 11 bits of the blue sum << 21
-    color_high  uint32  green sum, 21 bits | high 11 bits of the blue sum << 21
+1996, eq. 3-4, before the division. Their layout is `Pool`'s.
 
 A voxel at its limit is frozen: it takes and gives nothing more, so that taking a view out never
 takes more than was put in.
@@ -155,26 +150,20 @@ def _add_change(moved, change):
     change[3] += z_face
 
 
-# One work-item = BLOCKS_PER_TASK blocks of `touched` (K,) int32; a block is `slot` in the four
-# voxel arrays (N, 512) and `coords` (N, 3) int32. `image_from_grid` (3, 4) float64: voxel indices
-# to (u + 0.5)·z, (v + 0.5)·z, z. `change` (N, 4) float32 grows by |Δ mean distance| in units of
-# the truncation, summed over the block and over its three lower faces. Races: a slot appears once
-# in `touched`. Returns observations refused by frozen voxels.
+# One work-item = BLOCKS_PER_TASK blocks of `touched` (K,) int32. `image_from_grid` (3, 4) float64:
+# voxel indices to (u + 0.5)·z, (v + 0.5)·z, z. `offsets` as for `_project`, `pixels` as
+# `pack_pixels` leaves them. Races: a slot appears once in `touched`. Returns observations refused
+# by frozen voxels.
 @njit(parallel=True, **JIT)
 def integrate_blocks(
     touched,
-    coords,
     image_from_grid,
     offsets,
     pixels,
     truncation_m,
     removing,
     min_weight,
-    sdf_sum,
-    counts,
-    color_low,
-    color_high,
-    change,
+    pool,
 ):
     """Add one view, or take it out (`removing`)."""
     height, width = pixels.shape
@@ -192,9 +181,9 @@ def integrate_blocks(
         moved = np.empty(BLOCK_VOXELS, np.float32)
         for index in range(task * BLOCKS_PER_TASK, min(touched.size, (task + 1) * BLOCKS_PER_TASK)):
             slot = touched[index]
-            x = coords[slot, 0] * BLOCK_VOX
-            y = coords[slot, 1] * BLOCK_VOX
-            z = coords[slot, 2] * BLOCK_VOX
+            x = pool.coords[slot, 0] * BLOCK_VOX
+            y = pool.coords[slot, 1] * BLOCK_VOX
+            z = pool.coords[slot, 2] * BLOCK_VOX
             first_u = float32(m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3])
             first_v = float32(m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
             first_z = float32(m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
@@ -207,10 +196,10 @@ def integrate_blocks(
                 sign,
                 gate,
                 rgb,
-                sdf_sum[slot],
-                counts[slot],
+                pool.sdf_sum[slot],
+                pool.counts[slot],
                 moved,
             )
-            _add_colors(rgb, removing, color_low[slot], color_high[slot])
-            _add_change(moved, change[slot])
+            _add_colors(rgb, removing, pool.color_low[slot], pool.color_high[slot])
+            _add_change(moved, pool.change[slot])
     return refused

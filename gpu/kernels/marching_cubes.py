@@ -44,10 +44,10 @@ def _bit_count(word):
 
 # One call = lattice rows of the block `slot`. Writes bits of inside and of valid lattice points.
 @njit(inline="always")
-def _lattice_rows(slot, upper, sdf_sum, counts, min_weight, flags, inside, valid):
+def _lattice_rows(slot, pool, min_weight, flags, inside, valid):
     negative, heavy = flags[:64], flags[64:]
     negative_bytes, heavy_bytes = negative.view(np.uint8), heavy.view(np.uint8)
-    sums, words = sdf_sum[slot], counts[slot]
+    sums, words = pool.sdf_sum[slot], pool.counts[slot]
     for i in range(BLOCK_VOXELS):
         negative_bytes[i] = uint8(uint32(sums[i]) >> uint32(31))
     for i in range(BLOCK_VOXELS):
@@ -63,17 +63,17 @@ def _lattice_rows(slot, upper, sdf_sum, counts, min_weight, flags, inside, valid
                 inside_bits = _pack_bits(negative[base >> 3])
                 valid_bits = _pack_bits(heavy[base >> 3])
             else:
-                source = upper[slot, corner]
+                source = pool.upper[slot, corner]
                 if source >= 0:
                     for x in range(8):
-                        is_inside = uint16(uint32(sdf_sum[source, base + x]) >> uint32(31))
-                        is_valid = (counts[source, base + x] & uint32(0xFFFF)) >= min_weight
+                        is_inside = uint16(uint32(pool.sdf_sum[source, base + x]) >> uint32(31))
+                        is_valid = (pool.counts[source, base + x] & uint32(0xFFFF)) >= min_weight
                         inside_bits |= uint16(is_inside << uint16(x))
                         valid_bits |= uint16(uint16(is_valid) << uint16(x))
-            source = upper[slot, corner + 1]
+            source = pool.upper[slot, corner + 1]
             if source >= 0:
-                is_inside = uint16(uint32(sdf_sum[source, base]) >> uint32(31))
-                is_valid = (counts[source, base] & uint32(0xFFFF)) >= min_weight
+                is_inside = uint16(uint32(pool.sdf_sum[source, base]) >> uint32(31))
+                is_valid = (pool.counts[source, base] & uint32(0xFFFF)) >= min_weight
                 inside_bits |= uint16(is_inside << uint16(8))
                 valid_bits |= uint16(uint16(is_valid) << uint16(8))
             inside[row] = inside_bits
@@ -83,11 +83,9 @@ def _lattice_rows(slot, upper, sdf_sum, counts, min_weight, flags, inside, valid
 # One work-item = one block of `blocks` (K,) int32. Writes its lattice rows `inside` (K, 100)
 # uint16, its `cells` (K, 100) uint16 that the surface crosses (one further in z and y, zero
 # around), its crossed `edges` (K, 3, 90) uint16, and how many vertices and triangles they make.
-# Races: none. Bounds: `upper` (N, 8) holds slots or -1.
+# Races: none.
 @njit(parallel=True, **JIT)
-def count_surface(
-    blocks, upper, sdf_sum, counts, min_weight, inside, cells, edges, vertex_counts, triangle_counts
-):
+def count_surface(blocks, pool, min_weight, inside, cells, edges, vertex_counts, triangle_counts):
     """Find the cells and edges that the surface crosses."""
     least = uint32(min_weight)
     for index in prange(blocks.size):
@@ -95,7 +93,7 @@ def count_surface(
         valid = np.empty(ROWS, np.uint16)
         slot = blocks[index]
         rows, row_cells, row_edges = inside[index], cells[index], edges[index]
-        _lattice_rows(slot, upper, sdf_sum, counts, least, flags, rows, valid)
+        _lattice_rows(slot, pool, least, flags, rows, valid)
         row_cells[:] = 0
         triangles = 0
         for z in range(8):
@@ -172,11 +170,7 @@ def _mix_channel(sum0, weight0, sum1, weight1):
 @njit(parallel=True, **JIT)
 def write_surface(
     blocks,
-    upper,
-    sdf_sum,
-    counts,
-    color_low,
-    color_high,
+    pool,
     inside,
     cells,
     edges,
@@ -209,15 +203,15 @@ def write_surface(
                     x = _LOWEST_BIT[crossed]
                     crossed &= crossed - 1
                     x1, y1, z1 = x + dx, y + dy, z + dz
-                    slot0 = upper[slot, (x >> 3) | ((y >> 3) << 1) | ((z >> 3) << 2)]
-                    slot1 = upper[slot, (x1 >> 3) | ((y1 >> 3) << 1) | ((z1 >> 3) << 2)]
+                    slot0 = pool.upper[slot, (x >> 3) | ((y >> 3) << 1) | ((z >> 3) << 2)]
+                    slot1 = pool.upper[slot, (x1 >> 3) | ((y1 >> 3) << 1) | ((z1 >> 3) << 2)]
                     i0 = (z & 7) * 64 + (y & 7) * 8 + (x & 7)
                     i1 = (z1 & 7) * 64 + (y1 & 7) * 8 + (x1 & 7)
 
                     # t = d0 / (d0 - d1) of the mean distances d = sum / weight, with one division.
-                    word0, word1 = counts[slot0, i0], counts[slot1, i1]
-                    d0 = float32(sdf_sum[slot0, i0]) * float32(word1 & uint32(0xFFFF))
-                    d1 = float32(sdf_sum[slot1, i1]) * float32(word0 & uint32(0xFFFF))
+                    word0, word1 = pool.counts[slot0, i0], pool.counts[slot1, i1]
+                    d0 = float32(pool.sdf_sum[slot0, i0]) * float32(word1 & uint32(0xFFFF))
+                    d1 = float32(pool.sdf_sum[slot1, i1]) * float32(word0 & uint32(0xFFFF))
                     t = d0 / (d0 - d1)
                     step = min(max(int32(t * float32(VERTEX_STEPS) + float32(0.5)), 1), 30)
                     vertices[at, 0] = x * VERTEX_STEPS + step * dx
@@ -229,8 +223,8 @@ def write_surface(
                     share0 = float32(0) if n0 == 0 else share0
                     w0 = share0 / max(n0, float32(1))
                     w1 = (float32(1) - share0) / max(n1, float32(1))
-                    low0, low1 = color_low[slot0, i0], color_low[slot1, i1]
-                    high0, high1 = color_high[slot0, i0], color_high[slot1, i1]
+                    low0, low1 = pool.color_low[slot0, i0], pool.color_low[slot1, i1]
+                    high0, high1 = pool.color_high[slot0, i0], pool.color_high[slot1, i1]
                     field = uint32(0x1FFFFF)
                     blue0 = (low0 >> uint32(21)) | ((high0 >> uint32(21)) << uint32(11))
                     blue1 = (low1 >> uint32(21)) | ((high1 >> uint32(21)) << uint32(11))
@@ -293,22 +287,21 @@ def close_up(keep, vertex_counts, triangle_counts, vertices, colors, triangles):
     return vertex_to, triangle_to
 
 
-# One call = all of `touched`, serial. `change` (N, 4) float32: the sum of |Δ mean distance| of a
-# block, and of its voxels with x, y, z = 0, which the cells of lower neighbours read. Moves it to
-# `pending` (N,) of those who mesh these voxels, marks them in `stale` (N,) and leaves zero.
+# One call = all of `touched`, serial. Moves the blocks' change to `pending` (N,) of those whose
+# cells read the voxels that changed, marks them in `stale` (N,) and leaves zero.
 @njit(**JIT)
-def spread_change(touched, lower, change, pending, stale):
+def spread_change(touched, pool, pending, stale):
     """Add the change of blocks to all blocks whose mesh depends on it."""
     for slot in touched:
-        pending[slot] += change[slot, 0]
+        pending[slot] += pool.change[slot, 0]
         stale[slot] = True
         for corner in range(1, 8):
-            neighbour = lower[slot, corner]
+            neighbour = pool.lower[slot, corner]
             if neighbour >= 0:
                 least = float32(np.inf)
                 for axis in range(3):
                     if (corner >> axis) & 1:
-                        least = min(least, change[slot, 1 + axis])
+                        least = min(least, pool.change[slot, 1 + axis])
                 pending[neighbour] += least
                 stale[neighbour] = True
-        change[slot, :] = 0
+        pool.change[slot, :] = 0

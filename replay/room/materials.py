@@ -7,17 +7,18 @@ so that every part of the room looks like itself only. Colours are linear, as li
 import numba
 import numpy as np
 
+from gpu.kernels import JIT
 from replay.room.noise import octaves, random01, value_noise
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _smooth(low: float, high: float, x: float) -> float:
     """0 below `low`, 1 above `high`, a cubic between."""
     t = min(max((x - low) / (high - low), 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _wood(a: float, b: float, seed: int) -> tuple[float, float]:
     """Grain along `a`: (mix, tone)."""
     warp = octaves(a * 3.0, b * 9.0, seed, 2)
@@ -27,7 +28,7 @@ def _wood(a: float, b: float, seed: int) -> tuple[float, float]:
     return 0.25 * rings + 0.6 * knots, 0.6 + 0.55 * fibre * (0.7 + 0.5 * warp)
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _planks(a: float, b: float, seed: int) -> tuple[float, float]:
     """Floor boards of 11 cm × 1.1 m, each with its own tone and grain."""
     row = int(np.floor(b / 0.11))
@@ -39,7 +40,7 @@ def _planks(a: float, b: float, seed: int) -> tuple[float, float]:
     return mix * 0.6, tone * grain * (0.25 + 0.75 * _smooth(0.001, 0.004, edge))
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _wallpaper(a: float, b: float, seed: int) -> tuple[float, float]:
     """Stripes with sprigs whose size and place differ from one to the next."""
     stripe = 0.35 * _smooth(0.45, 0.55, abs((a / 0.16) % 1.0 - 0.5) * 2.0)
@@ -55,7 +56,7 @@ def _wallpaper(a: float, b: float, seed: int) -> tuple[float, float]:
     return min(stripe + sprig, 1.0), (0.72 + 0.4 * stains) * (0.88 + 0.2 * fleck)
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _brick(a: float, b: float, seed: int) -> tuple[float, float]:
     """Bricks of 21 × 6.5 cm in mortar (the accent), each burnt differently."""
     row = int(np.floor(b / 0.075))
@@ -72,7 +73,7 @@ def _brick(a: float, b: float, seed: int) -> tuple[float, float]:
     return mortar, (tone * (1.0 - mortar) + mortar) * (0.55 + 0.8 * pits)
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _rug(a: float, b: float, w: float, h: float, seed: int) -> tuple[float, float]:
     """Borders, a field of diamonds and a medallion, woven."""
     border = min(min(a, w - a), min(b, h - b))
@@ -94,7 +95,7 @@ def _rug(a: float, b: float, w: float, h: float, seed: int) -> tuple[float, floa
     return mix, weave * (0.7 + 0.5 * octaves(a * 5.0, b * 5.0, seed + 6, 3))
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _fabric(a: float, b: float, seed: int) -> tuple[float, float]:
     """Tweed: two threads, uneven stripes, wear."""
     thread = value_noise(a * 260.0, b * 60.0, seed) - value_noise(a * 60.0, b * 260.0, seed + 1)
@@ -104,7 +105,7 @@ def _fabric(a: float, b: float, seed: int) -> tuple[float, float]:
     return 0.45 * stripe + 0.5 * speck, (0.6 + 0.7 * wear) * (1.0 + 0.45 * thread)
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _bands(a: float, b: float, h: float, seed: int) -> tuple[float, float]:
     """A potter's bands and zigzags."""
     level = int(np.floor(b / max(h / 7.0, 0.012)))
@@ -115,7 +116,7 @@ def _bands(a: float, b: float, h: float, seed: int) -> tuple[float, float]:
     return mix, 0.7 + 0.5 * octaves(a * 25.0, b * 25.0, seed + 1, 3)
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _drawers(a: float, b: float, w: float, h: float, seed: int) -> tuple[float, float]:
     """Two columns of three framed panels with handles (the accent)."""
     x, y = (a / w * 2.0) % 1.0, (b / h * 3.0) % 1.0
@@ -126,7 +127,7 @@ def _drawers(a: float, b: float, w: float, h: float, seed: int) -> tuple[float, 
     return max(0.5 * mix, 1.0 * handle, 0.8 * groove), grain * (1.0 - 0.55 * groove)
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _print(a: float, b: float, w: float, h: float, seed: int) -> tuple[float, float]:
     """A printed page: a headline, columns of words, a picture block."""
     u, v = a / w, 1.0 - b / h
@@ -146,7 +147,7 @@ def _print(a: float, b: float, w: float, h: float, seed: int) -> tuple[float, fl
     return 0.95 * ink, paper
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def mix_and_tone(
     material: int, a: float, b: float, w: float, h: float, seed: int
 ) -> tuple[float, float]:

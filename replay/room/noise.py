@@ -3,6 +3,8 @@
 import numba
 import numpy as np
 
+from gpu.kernels import JIT
+
 _K1 = np.uint64(0x9E3779B97F4A7C15)
 _K2 = np.uint64(0xC2B2AE3D27D4EB4F)
 _K3 = np.uint64(0x165667B19E3779F9)
@@ -12,7 +14,7 @@ _S32 = np.uint64(32)
 _S40 = np.uint64(40)
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(**JIT, inline="always")
 def mix(x: int, y: int, seed: int) -> np.uint64:
     """64 well-mixed bits of three integers (multiply-xorshift)."""
     h = (np.uint64(x) * _K1) ^ (np.uint64(y) * _K2 + np.uint64(seed) * _K3)
@@ -21,13 +23,13 @@ def mix(x: int, y: int, seed: int) -> np.uint64:
     return h ^ (h >> _S29)
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(**JIT, inline="always")
 def random01(x: int, y: int, seed: int) -> float:
     """Uniform in [0, 1), the same for the same three integers everywhere."""
     return np.float64(mix(x, y, seed) >> _S40) * 5.9604644775390625e-08
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def value_noise(x: float, y: float, seed: int) -> float:
     """Smooth noise in [0, 1) with features of size 1."""
     ix, iy = int(np.floor(x)), int(np.floor(y))
@@ -38,7 +40,7 @@ def value_noise(x: float, y: float, seed: int) -> float:
     return low * (1.0 - fy) + high * fy
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def octaves(x: float, y: float, seed: int, count: int) -> float:
     """Fractal noise in [0, 1): `count` octaves of value noise, each half as strong and large."""
     total, weight, norm = 0.0, 0.5, 0.0

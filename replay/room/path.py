@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from slam.geometry import rigid
 
 _LAP_S = 30.0
-_SHORTEST_LAP_S = 24.0
+_SHORTEST_LAP_S = 27.0
 _RADII_M = (1.28, 0.86)
 _EYE_M = 1.42
 
@@ -21,10 +21,10 @@ def walk(frames: int, frame_rate_hz: float, seed: int) -> NDArray[np.float64]:
     duration_s = frames / frame_rate_hz
     turn = 2 * np.pi * np.arange(frames) / frames
     if duration_s >= _SHORTEST_LAP_S:
-        angle = max(round(duration_s / _LAP_S), 1) * turn
+        angle = int(duration_s / _SHORTEST_LAP_S) * turn
     else:
         # Its fastest moment, half way out, is as fast as a lap's mean.
-        reach = 2 * np.pi * duration_s / _LAP_S * 2 / np.pi
+        reach = 2 * duration_s / _LAP_S
         angle = reach * (1 - np.cos(turn)) / 2
     angle = angle + rng.uniform(0, 2 * np.pi)
     sway = _Sway(rng, duration_s, turn)
@@ -32,7 +32,7 @@ def walk(frames: int, frame_rate_hz: float, seed: int) -> NDArray[np.float64]:
     y = _RADII_M[1] * np.sin(angle) + sway.slow(0.05) + sway.tremor(0.002)
     z = _EYE_M + sway.slow(0.07) + sway.tremor(0.003)
     phase = rng.uniform(0, 2 * np.pi)
-    across = np.radians(108 + 44 * np.sin(2 * angle + phase))
+    across = np.radians(108 + 40 * np.sin(2 * angle + phase))
     yaw = angle + across + np.radians(sway.slow(2.5) + sway.tremor(0.12))
     pitch = np.radians(-17 + 6 * np.sin(3 * angle + phase) + sway.slow(2.5) + sway.tremor(0.12))
     roll = np.radians(sway.slow(2.0) + sway.tremor(0.1))

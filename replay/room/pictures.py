@@ -3,12 +3,13 @@
 import numba
 import numpy as np
 
+from gpu.kernels import JIT
 from replay.room.noise import octaves, random01, value_noise
 
 Rgb = tuple[float, float, float]
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def _hue(h: float, saturation: float, value: float) -> Rgb:
     """A linear colour of a hue in [0, 1)."""
     r = min(max(abs(h * 6.0 - 3.0) - 1.0, 0.0), 1.0)
@@ -22,7 +23,7 @@ def _hue(h: float, saturation: float, value: float) -> Rgb:
     )
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def books(a: float, b: float, h: float, seed: int) -> Rgb:
     """Spines of 2–5 cm with titles and bands; gaps are dark."""
     start, book, width = 0.0, 0, 0.0
@@ -46,7 +47,7 @@ def books(a: float, b: float, h: float, seed: int) -> Rgb:
     return r * shade, g * shade, bl * shade
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def mondrian(u: float, v: float, seed: int) -> Rgb:
     """Rectangles in rectangles, split by a seeded binary tree; black lines between."""
     u0, u1, v0, v1, cell, edge = 0.0, 1.0, 0.0, 1.0, 1, 1.0
@@ -78,7 +79,7 @@ def mondrian(u: float, v: float, seed: int) -> Rgb:
     return r * grain, g * grain, b * grain
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def landscape(u: float, v: float, seed: int) -> Rgb:
     """Ranges of hills, paler with distance, under a low sun."""
     sun = np.hypot(u - 0.3 - 0.4 * random01(1, 1, seed), (v - 0.74) * 0.8)
@@ -97,7 +98,7 @@ def landscape(u: float, v: float, seed: int) -> Rgb:
     return r, g, b
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def discs(u: float, v: float, aspect: float, seed: int) -> Rgb:
     """Overlapping discs and rings on paper."""
     r, g, b = 0.78, 0.72, 0.60
@@ -113,7 +114,7 @@ def discs(u: float, v: float, aspect: float, seed: int) -> Rgb:
     return r * grain, g * grain, b * grain
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def window(u: float, v: float, seed: int) -> Rgb:
     """A white frame with two wings before sky, clouds and trees; shines by itself."""
     bar_u = min(min(u, 1.0 - u), abs(u - 0.5))
@@ -130,7 +131,7 @@ def window(u: float, v: float, seed: int) -> Rgb:
     return 0.38 + 0.50 * cover, 0.58 + 0.32 * cover, 0.86 + 0.06 * cover
 
 
-@numba.njit(cache=True)
+@numba.njit(**JIT)
 def screen(u: float, v: float, seed: int) -> Rgb:
     """Windows of coloured text on a dark desktop inside a bezel; shines by itself."""
     if min(min(u, 1.0 - u), min(v, 1.0 - v) * 0.6) < 0.018:

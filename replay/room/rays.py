@@ -8,14 +8,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-numba.config.THREADING_LAYER = "omp"
+from gpu.kernels import JIT
 
 NEVER = 1e30
 ROW = 9
 """A table's columns: kind, the point in the solid's own axes (3), half (3), cosine, sine."""
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**JIT)
 def localize(
     x: float, y: float, z: float, kind: NDArray[np.int64], center: NDArray[np.float64],
     half: NDArray[np.float64], turn: NDArray[np.float64], table: NDArray[np.float64],
@@ -31,7 +31,7 @@ def localize(
         table[i, 7], table[i, 8] = cos, sin
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**JIT)
 def inverse(d: float) -> float:
     """1 / d, huge but finite for a ray along an axis."""
     if abs(d) < 1e-12:
@@ -39,7 +39,7 @@ def inverse(d: float) -> float:
     return 1.0 / d
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**JIT)
 def distance(
     table: NDArray[np.float64], i: int, dx: float, dy: float, dz: float, ix: float, iy: float,
     iz: float,
@@ -74,7 +74,7 @@ def distance(
     return cap if cap > 0 and x * x + y * y <= 1.0 else NEVER
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**JIT)
 def _first_root(a: float, half_b: float, squared: float) -> float:
     """Smaller root of a t² + 2 half_b t + squared − 1 = 0 if it is positive, else NEVER."""
     under = half_b * half_b - a * (squared - 1.0)
@@ -84,7 +84,7 @@ def _first_root(a: float, half_b: float, squared: float) -> float:
     return root if root > 0.0 else NEVER
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**JIT)
 def side_of(
     table: NDArray[np.float64], i: int, dx: float, dy: float, dz: float, reached: float
 ) -> int:

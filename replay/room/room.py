@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from replay.room.bake import Atlas, bake
 from replay.room.furniture import furnished_room, lights
-from replay.room.scene import Kind, Solids
+from replay.room.scene import Solids
 from replay.room.sensor import FARTHEST_M, NEAREST_M
+from replay.room.surface import surface_distances
 from replay.room.view import View, render
 from slam.camera import Camera
 from slam.geometry import Mat4
@@ -51,35 +52,10 @@ class Room:
         return rotated + world_from_camera[:3, 3]
 
     def surface_distance(self, points_world: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(N,) metres from each point to the nearest surface of any solid.
+        """(N,) metres from each of (N, 3) points to the nearest surface of any solid.
 
         Exact for boxes and cylinders; for the plants' ellipsoids first-order, exact on them.
         """
-        points = np.asarray(points_world, np.float64)
-        nearest = np.full(len(points), np.inf)
-        for i, kind in enumerate(self._solids.kind):
-            offset = points - self._solids.center[i]
-            cos, sin = self._solids.turn[i]
-            local = np.stack(
-                [cos * offset[:, 0] + sin * offset[:, 1], cos * offset[:, 1] - sin * offset[:, 0],
-                 offset[:, 2]], axis=1,
-            )  # fmt: skip
-            distance = _signed_distance(Kind(kind), local, self._solids.half[i])
-            nearest = np.minimum(nearest, np.abs(distance))
-        return nearest
-
-
-def _signed_distance(
-    kind: Kind, points: NDArray[np.float64], half: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """(N,) distances to a solid's surface in its own axes, negative inside (Quilez 2008)."""
-    if kind == Kind.ELLIPSOID:
-        near = np.linalg.norm(points / half, axis=1)
-        slope = np.linalg.norm(points / half**2, axis=1)
-        return near * (near - 1.0) / np.maximum(slope, 1e-12)
-    beyond = np.abs(points) - half
-    if kind == Kind.CYLINDER:
-        radial = np.linalg.norm(points[:, :2], axis=1) - half[0]
-        beyond = np.stack([radial, beyond[:, 2]], axis=1)
-    outside = np.linalg.norm(np.maximum(beyond, 0.0), axis=1)
-    return outside + np.minimum(beyond.max(axis=1), 0.0)
+        solids = self._solids
+        points = np.ascontiguousarray(points_world, np.float64)
+        return surface_distances(points, solids.kind, solids.center, solids.half, solids.turn)

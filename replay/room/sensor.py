@@ -9,6 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu.kernels import JIT
 from replay.room.noise import mix
 
 NEAREST_M, FARTHEST_M = 0.4, 4.5
@@ -29,7 +30,7 @@ def sense(depth_m: NDArray[np.float32], fx_px: float, seed: int) -> NDArray[np.f
     return noisy
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(**JIT, inline="always")
 def _gauss(u: int, v: int, seed: int) -> tuple[float, float]:
     """Two nearly normal numbers: sums of two 16-bit uniforms each, variance 1."""
     bits = mix(u, v, seed)
@@ -38,7 +39,7 @@ def _gauss(u: int, v: int, seed: int) -> tuple[float, float]:
     return (low / 65536.0 - 1.0) * 2.449, (high / 65536.0 - 1.0) * 2.449
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
+@numba.njit(**JIT, parallel=True)
 def _sense(
     depth_m: NDArray[np.float32], fx_px: float, seed: int, noisy: NDArray[np.float32]
 ) -> None:

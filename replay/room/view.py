@@ -11,23 +11,19 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from replay.room.bake import FACES, LEVELS, Atlas
+from gpu.kernels import JIT
+from replay.room.bake import Atlas
+from replay.room.faces import FACES
+from replay.room.meet import invert, meet
 from replay.room.rays import NEVER, ROW, distance, inverse, localize, side_of
 from replay.room.scene import Solids
+from replay.room.shade import mean_of_four, shade, store
 from slam.camera import Camera
 from slam.geometry import Mat4
-
-_f32 = np.float32
 
 _TILE_PX = 16
 _TILE_SOLIDS = 96
 _NEAR_M = 0.05
-_BYTE0, _BYTE1, _BYTE2 = np.uint64(0xFF), np.uint64(0xFF00), np.uint64(0xFF0000)
-_SHIFT2, _SHIFT8, _SHIFT16, _SHIFT32 = np.uint64(2), np.uint64(8), np.uint64(16), np.uint64(32)
-_LANES = np.uint64(0x00FF00FF00FF)
-_HALVES, _ROUND4 = np.uint64(0x008000800080), np.uint64(0x000200020002)
-_ONE = np.uint64(256)
-_EXPONENT = np.float32(2.0**-23)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +80,7 @@ def _bounds(solids: Solids, camera: Camera, world_from_camera: Mat4) -> NDArray[
     return bounds
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**JIT)
 def _tile_lists(
     bounds: NDArray[np.float64], width: int, height: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
@@ -111,212 +107,8 @@ def _tile_lists(
     return lists, counts, bounds[:, 4].copy()
 
 
-@numba.njit(cache=True, nogil=True)
-def _meet(
-    table: NDArray[np.float64], lists: NDArray[np.int32], tile: int, count: int,
-    nearest_z: NDArray[np.float64], rays: NDArray[np.float32], best: NDArray[np.float32],
-    which: NDArray[np.int32],
-) -> None:  # fmt: skip
-    """Nearest solid of a tile's list along each of N rays: `best` distance and `which` (N,).
-
-    `rays` (6, N) are directions and their inverses. One solid at a time over all rays, so that
-    the loops over boxes run on vector units.
-    """
-    best[:] = NEVER
-    _box(table, 0, rays, best, which)
-    turned = np.empty_like(rays)
-    for k in range(count):
-        i = lists[tile, k]
-        seen = rays
-        if table[i, 8] != 0.0:
-            _turn(rays, np.float32(table[i, 7]), np.float32(table[i, 8]), turned)
-            seen = turned
-        if table[i, 0] == 1.0:
-            _box(table, i, seen, best, which)
-        elif table[i, 0] == 2.0:
-            _cylinder(table, i, seen, best, which)
-        else:
-            _ellipsoid(table, i, seen, best, which)
-
-
-@numba.njit(cache=True, nogil=True)
-def _turn(
-    rays: NDArray[np.float32], cos: np.float32, sin: np.float32, turned: NDArray[np.float32]
-) -> None:
-    """Turn rays into the axes of a solid with a yaw."""
-    for n in range(rays.shape[1]):
-        turned[0, n] = cos * rays[0, n] + sin * rays[1, n]
-        turned[1, n] = cos * rays[1, n] - sin * rays[0, n]
-        turned[2, n] = rays[2, n]
-    _invert(turned)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _ellipsoid(
-    table: NDArray[np.float64], i: int, rays: NDArray[np.float32], best: NDArray[np.float32],
-    which: NDArray[np.int32],
-) -> None:  # fmt: skip
-    """Ellipsoid i against all rays; a negative discriminant gives NaN, which is nearer nowhere."""
-    sx, sy, sz = _f32(1 / table[i, 4]), _f32(1 / table[i, 5]), _f32(1 / table[i, 6])
-    x, y, z = _f32(table[i, 1]) * sx, _f32(table[i, 2]) * sy, _f32(table[i, 3]) * sz
-    beyond = x * x + y * y + z * z - _f32(1.0)
-    zero, index = _f32(0.0), np.int32(i)
-    for n in range(best.size):
-        u, v, w = rays[0, n] * sx, rays[1, n] * sy, rays[2, n] * sz
-        a, half_b = u * u + v * v + w * w, x * u + y * v + z * w
-        reached = (-half_b - np.sqrt(half_b * half_b - a * beyond)) / a
-        nearer = (reached > zero) & (reached < best[n])
-        best[n] = reached if nearer else best[n]
-        which[n] = index if nearer else which[n]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _cylinder(
-    table: NDArray[np.float64], i: int, rays: NDArray[np.float32], best: NDArray[np.float32],
-    which: NDArray[np.int32],
-) -> None:  # fmt: skip
-    """Upright cylinder i against all rays: its side, then the cap that faces the rays' start."""
-    sx, sz = _f32(1 / table[i, 4]), _f32(1 / table[i, 6])
-    x, y, z = _f32(table[i, 1]) * sx, _f32(table[i, 2]) * sx, _f32(table[i, 3]) * sz
-    beyond = x * x + y * y - _f32(1.0)
-    zero, one, index = _f32(0.0), _f32(1.0), np.int32(i)
-    to_cap = (one if z > zero else -one) - z
-    for n in range(best.size):
-        u, v, w = rays[0, n] * sx, rays[1, n] * sx, rays[2, n] * sz
-        a, half_b = u * u + v * v, x * u + y * v
-        side = (-half_b - np.sqrt(half_b * half_b - a * beyond)) / a
-        nearer = (side > zero) & (side < best[n]) & (abs(z + side * w) <= one)
-        best[n] = side if nearer else best[n]
-        which[n] = index if nearer else which[n]
-        cap = to_cap * rays[5, n] / sz
-        p, q = x + cap * u, y + cap * v
-        nearer = (cap > zero) & (cap < best[n]) & (p * p + q * q <= one)
-        best[n] = cap if nearer else best[n]
-        which[n] = index if nearer else which[n]
-
-
-@numba.njit(cache=True, nogil=True)
-def _box(
-    table: NDArray[np.float64], i: int, rays: NDArray[np.float32], best: NDArray[np.float32],
-    which: NDArray[np.int32],
-) -> None:  # fmt: skip
-    """Axis-aligned box i (0: the room, met on leaving it) against all rays; see `distance`."""
-    px, py, pz = (
-        np.float32(-table[i, 1]), np.float32(-table[i, 2]), np.float32(-table[i, 3]),
-    )  # fmt: skip
-    hx, hy, hz = np.float32(table[i, 4]), np.float32(table[i, 5]), np.float32(table[i, 6])
-    zero, index = np.float32(0.0), np.int32(i)
-    inside = i == 0
-    for n in range(best.size):
-        ix, iy, iz = rays[3, n], rays[4, n], rays[5, n]
-        mx, my, mz = px * ix, py * iy, pz * iz
-        rx, ry, rz = abs(hx * ix), abs(hy * iy), abs(hz * iz)
-        near, far = mx - rx, mx + rx
-        near = my - ry if my - ry > near else near
-        far = my + ry if my + ry < far else far
-        near = mz - rz if mz - rz > near else near
-        far = mz + rz if mz + rz < far else far
-        reached = far if inside else near
-        nearer = (near <= far) & (reached > zero) & (reached < best[n])
-        best[n] = reached if nearer else best[n]
-        which[n] = index if nearer else which[n]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _invert(rays: NDArray[np.float32]) -> None:
-    """Fill rows 3–5 with the inverses of rows 0–2; finite for rays along an axis, too."""
-    for axis in range(3):
-        for n in range(rays.shape[1]):
-            rays[3 + axis, n] = np.float32(1.0) / (rays[axis, n] + np.float32(1e-20))
-
-
-@numba.njit(cache=True, nogil=True)
-def _surface(
-    table: NDArray[np.float64], i: int, side: int, dx: float, dy: float, dz: float, reached: float
-) -> tuple[float, float, float]:
-    """Face coordinates (a, b) in metres where a ray met solid i, and |normal · direction|."""
-    cos, sin = table[i, 7], table[i, 8]
-    lx, ly = cos * dx + sin * dy, cos * dy - sin * dx
-    x, y, z = table[i, 1] + reached * lx, table[i, 2] + reached * ly, table[i, 3] + reached * dz
-    hx, hy, hz = table[i, 4], table[i, 5], table[i, 6]
-    if table[i, 0] == 3.0:
-        ex, ey, ez = x / hx, y / hy, min(max(z / hz, -1.0), 1.0)
-        gx, gy, gz = ex / hx, ey / hy, ez / hz
-        facing = (gx * lx + gy * ly + gz * dz) / np.sqrt(gx * gx + gy * gy + gz * gz)
-        return (np.arctan2(ey, ex) + np.pi) * hx, (np.arcsin(ez) + np.pi / 2) * hz, abs(facing)
-    if table[i, 0] == 2.0 and side == 0:
-        return (np.arctan2(y, x) + np.pi) * hx, z + hz, abs(x * lx + y * ly) / hx
-    if side < 2:
-        return y + hy, z + hz, abs(lx)
-    if side < 4:
-        return x + hx, z + hz, abs(ly)
-    return x + hx, y + hy, abs(dz)
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _spread(texel: np.uint32) -> np.uint64:
-    """The three bytes of a texel, 16 bits apart: arithmetic on all of them at once."""
-    t = np.uint64(texel)
-    return (t & _BYTE0) | ((t & _BYTE1) << _SHIFT8) | ((t & _BYTE2) << _SHIFT16)
-
-
-@numba.njit(cache=True, nogil=True)
-def _texel(atlas, face, level, x, y):  # type: ignore[no-untyped-def]
-    """Bilinear colour of a mip level at level-0 texel coordinates; 3 × 16 bits."""
-    texels, layout, _ = atlas
-    w, h = max(layout[face, 0] >> level, 1), max(layout[face, 1] >> level, 1)
-    scale = np.float32(1.0) / np.float32(1 << level)
-    x = min(max(x * scale - np.float32(0.5), np.float32(0.0)), np.float32(w) - np.float32(1.0))
-    y = min(max(y * scale - np.float32(0.5), np.float32(0.0)), np.float32(h) - np.float32(1.0))
-    ix, iy = np.int64(x), np.int64(y)
-    fx, fy = x - np.float32(ix), y - np.float32(iy)
-    at = layout[face, 2 + level] + iy * w + ix
-    right = 1 if ix + 1 < w else 0
-    below = w if iy + 1 < h else 0
-    # The four weights sum to 256, so that no lane can overflow.
-    w11 = np.int64(fx * fy * np.float32(256.0))
-    w10 = np.int64(fx * np.float32(256.0)) - w11
-    w01 = np.int64(fy * np.float32(256.0)) - w11
-    w00 = 256 - w11 - w10 - w01
-    total = (
-        _spread(texels[at]) * np.uint64(w00)
-        + _spread(texels[at + right]) * np.uint64(w10)
-        + _spread(texels[at + below]) * np.uint64(w01)
-        + _spread(texels[at + below + right]) * np.uint64(w11)
-    )
-    return ((total + _HALVES) >> _SHIFT8) & _LANES
-
-
-@numba.njit(cache=True, nogil=True)
-def _shade(atlas, table, i, side, dx, dy, dz, reached, pixel):  # type: ignore[no-untyped-def]
-    """Trilinear atlas colour (3 × 16 bits) where a ray meets a face.
-
-    `pixel` is the angle that a sample covers; its footprint on the face is the geometric mean of
-    the two axes of its ellipse, (distance · pixel)² / cos.
-    """
-    face = i * FACES + side
-    a, b, facing = _surface(table, i, side, dx, dy, dz, reached)
-    squared = np.float32(dx * dx + dy * dy + dz * dz)
-    density = atlas[2][face, 0]
-    across = np.float32(reached) * np.float32(pixel) * density
-    area = across * across * squared * np.sqrt(squared) / max(np.float32(facing), np.float32(0.05))
-    # log2 of a float read off its bits: exact at powers of two, linear between.
-    log2_area = np.float32(np.float32(area).view(np.int32)) * _EXPONENT - np.float32(127.0)
-    lod = min(max(np.float32(0.5) * log2_area, np.float32(0.0)), np.float32(LEVELS - 1.01))
-    level = np.int64(lod)
-    share = np.uint64((lod - np.float32(level)) * np.float32(256.0))
-    x, y = np.float32(a) * density, np.float32(b) * atlas[2][face, 1]
-    fine = _texel(atlas, face, level, x, y)
-    if share == np.uint64(0):
-        return fine
-    coarse = _texel(atlas, face, level + 1, x, y)
-    return ((fine * (_ONE - share) + coarse * share + _HALVES) >> _SHIFT8) & _LANES
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _cast(  # type: ignore[no-untyped-def]
-    atlas, table, lists, counts, nearest_z, pinhole, pose, color, depth_m, face
-) -> None:
+@numba.njit(**JIT, parallel=True)
+def _cast(atlas, table, lists, counts, nearest_z, pinhole, pose, color, depth_m, face) -> None:
     """One work-item = one tile; it writes its own pixels only."""
     height, width = depth_m.shape
     across = (width + _TILE_PX - 1) // _TILE_PX
@@ -329,8 +121,8 @@ def _cast(  # type: ignore[no-untyped-def]
         for n in range(_TILE_PX * _TILE_PX):
             u, v = left + n % _TILE_PX, top + n // _TILE_PX
             rays[0, n], rays[1, n], rays[2, n] = _direction(pose, pinhole, u, v)
-        _invert(rays)
-        _meet(table, lists, tile, counts[tile], nearest_z, rays, best, which)
+        invert(rays)
+        meet(table, lists, tile, counts[tile], nearest_z, rays, best, which)
         for n in range(_TILE_PX * _TILE_PX):
             u, v = left + n % _TILE_PX, top + n // _TILE_PX
             if u >= width or v >= height:
@@ -340,19 +132,11 @@ def _cast(  # type: ignore[no-untyped-def]
             depth_m[v, u] = z
             side = side_of(table, which[n], dx, dy, dz, z)
             face[v, u] = which[n] * FACES + side
-            lanes = _shade(atlas, table, which[n], side, dx, dy, dz, z, pixel)
-            _store(color, u, v, lanes)
+            lanes = shade(atlas, table, which[n], side, dx, dy, dz, z, pixel)
+            store(color, u, v, lanes)
 
 
-@numba.njit(cache=True, nogil=True)
-def _store(color: NDArray[np.uint8], u: int, v: int, lanes: np.uint64) -> None:
-    """Write a pixel of 3 × 16 bits."""
-    color[v, u, 0] = lanes & _BYTE0
-    color[v, u, 1] = (lanes >> _SHIFT16) & _BYTE0
-    color[v, u, 2] = (lanes >> _SHIFT32) & _BYTE0
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(**JIT)
 def _direction(
     pose: NDArray[np.float64], pinhole: NDArray[np.float64], u: float, v: float
 ) -> tuple[float, float, float]:
@@ -365,7 +149,7 @@ def _direction(
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**JIT)
 def _exact(
     table: NDArray[np.float64], i: int, dx: float, dy: float, dz: float, rough: float
 ) -> float:
@@ -374,10 +158,8 @@ def _exact(
     return z if z != NEVER else rough
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _smooth_edges(  # type: ignore[no-untyped-def]
-    atlas, table, lists, counts, nearest_z, pinhole, pose, face, color
-) -> None:
+@numba.njit(**JIT, parallel=True)
+def _smooth_edges(atlas, table, lists, counts, nearest_z, pinhole, pose, face, color) -> None:
     """One work-item = one tile; pixels beside another face become the mean of 2 × 2 samples."""
     height, width = face.shape
     across = (width + _TILE_PX - 1) // _TILE_PX
@@ -401,20 +183,20 @@ def _smooth_edges(  # type: ignore[no-untyped-def]
         if found == 0:
             continue
         rays = rays[:, : 4 * found].copy()
-        _invert(rays)
+        invert(rays)
         best = np.empty(4 * found, np.float32)
         which = np.zeros(4 * found, np.int32)
-        _meet(table, lists, tile, counts[tile], nearest_z, rays, best, which)
+        meet(table, lists, tile, counts[tile], nearest_z, rays, best, which)
         for k in range(found):
-            total = _ROUND4
+            total = np.uint64(0)
             for n in range(4 * k, 4 * k + 4):
                 dx, dy, dz = rays[0, n], rays[1, n], rays[2, n]
                 side = side_of(table, which[n], dx, dy, dz, best[n])
-                total += _shade(atlas, table, which[n], side, dx, dy, dz, best[n], 0.5 * pixel)
-            _store(color, pixels[k, 0], pixels[k, 1], (total >> _SHIFT2) & _LANES)
+                total += shade(atlas, table, which[n], side, dx, dy, dz, best[n], 0.5 * pixel)
+            store(color, pixels[k, 0], pixels[k, 1], mean_of_four(total))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**JIT)
 def _beside_another(face: NDArray[np.int32], u: int, v: int) -> bool:
     """Whether one of a pixel's four neighbours shows another face."""
     height, width = face.shape

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -22,6 +22,8 @@ from slam.trajectory import Trajectory
 lengths = st.floats(-1e3, 1e3, allow_nan=False)
 angles = st.floats(-4.0, 4.0, allow_nan=False)
 
+untimed = settings(deadline=None)
+
 
 @st.composite
 def transforms(draw: st.DrawFn) -> Mat4:
@@ -33,12 +35,14 @@ def assert_close(a: Mat4, b: Mat4, tolerance: float = 1e-9) -> None:
     np.testing.assert_allclose(a, b, atol=tolerance, rtol=0)
 
 
+@untimed
 @given(transforms(), transforms(), transforms())
 def test_composition_is_associative_and_stays_rigid(a: Mat4, b: Mat4, c: Mat4) -> None:
     assert_close((a @ b) @ c, a @ (b @ c))
     require_rigid(a @ b @ c, "composition", tolerance=1e-12)
 
 
+@untimed
 @given(transforms(), transforms())
 def test_inverse_undoes(a: Mat4, b: Mat4) -> None:
     assert_close(a @ inverse(a), np.eye(4))
@@ -46,6 +50,7 @@ def test_inverse_undoes(a: Mat4, b: Mat4) -> None:
     assert_close(inverse(a @ b), inverse(b) @ inverse(a))
 
 
+@untimed
 @given(transforms())
 def test_pose_vector_round_trip(a: Mat4) -> None:
     vector = pose_vector(a)
@@ -55,6 +60,7 @@ def test_pose_vector_round_trip(a: Mat4) -> None:
     assert_close(from_pose_vector(vector * [1, 1, 1, -1, -1, -1, -1]), a)
 
 
+@untimed
 @given(transforms(), st.integers(0, 2**32))
 def test_orthonormal_takes_small_errors_out(a: Mat4, seed: int) -> None:
     noisy = a.copy()
@@ -65,6 +71,7 @@ def test_orthonormal_takes_small_errors_out(a: Mat4, seed: int) -> None:
     assert_close(orthonormal(a), a)
 
 
+@untimed
 @given(transforms(), transforms(), transforms())
 def test_distance_is_a_metric_that_does_not_depend_on_the_frame(a: Mat4, b: Mat4, c: Mat4) -> None:
     assert distance(a, a) < 1e-6
@@ -73,6 +80,7 @@ def test_distance_is_a_metric_that_does_not_depend_on_the_frame(a: Mat4, b: Mat4
     assert distance(c @ a, c @ b) == pytest.approx(distance(a, b), abs=1e-5)
 
 
+@untimed
 @given(st.lists(st.floats(), min_size=16, max_size=16))
 def test_require_rigid_refuses_or_returns_a_rigid_transform(entries: list[float]) -> None:
     try:
@@ -82,6 +90,7 @@ def test_require_rigid_refuses_or_returns_a_rigid_transform(entries: list[float]
     assert np.abs(accepted[:3, :3] @ accepted[:3, :3].T - np.eye(3)).max() < 1e-9
 
 
+@untimed
 @given(
     st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), transforms()), max_size=5),
 )

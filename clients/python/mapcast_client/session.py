@@ -16,7 +16,7 @@ from mapcast_client.errors import (
     SessionError,
     StateError,
 )
-from mapcast_client.transport import END_OF_STREAM, error_of, translated
+from mapcast_client.transport import END_OF_STREAM, OPEN_TIMEOUT_S, error_of, translated
 from mapcast_client.v1 import ingest_pb2
 
 RESULTS_KEPT = 4096
@@ -88,7 +88,7 @@ class AsyncSession:
         cls, call: Any, request: ingest_pb2.OpenSession, address: str, timeout_s: float
     ) -> Self:
         """Open a session on a fresh stream. Raises SessionError when the server refuses it."""
-        async with translated(address, timeout_s):
+        async with translated(address, max(timeout_s, OPEN_TIMEOUT_S)):
             await call.write(ingest_pb2.ClientMessage(open=request))
             answer = await call.read()
         if answer is END_OF_STREAM:

@@ -17,7 +17,9 @@ from mapcast_client.errors import (
 )
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-DEFAULT_TIMEOUT_S = 30.0
+DEFAULT_TIMEOUT_S = 60.0
+OPEN_TIMEOUT_S = 180.0
+"""The first session after an installation waits for its worker's kernels to compile."""
 _aio: Any = grpc.aio  # grpc-stubs does not know EOF
 END_OF_STREAM = _aio.EOF
 CHANNEL_OPTIONS = (

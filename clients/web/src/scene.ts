@@ -11,6 +11,9 @@ import { View } from "./view";
 const BACKGROUND = 0x11151a;
 /** Of an animation frame, for rebuilding meshes. */
 const REBUILD_BUDGET_MS = 5;
+/** A picture that takes longer leaves the machine twice its time for other work, within limits. */
+const SLOW_PICTURE_MS = 50;
+const LONGEST_REST_MS = 600;
 
 // Colours of a map are what a camera saw, sRGB bytes, and nothing is lit: they go to the screen
 // as they are. three.js would otherwise take vertex colours as linear and wash them out.
@@ -27,6 +30,8 @@ export class Scene {
   #voxelSizeM = 0;
   #stale = true;
   #lastMs = performance.now();
+  #drawnAtMs = 0;
+  #pictureMs = 0;
 
   /** Throws when the browser has no WebGL 2. */
   constructor(canvas: HTMLCanvasElement, map: MapState, trajectory: Trajectory) {
@@ -78,6 +83,7 @@ export class Scene {
 
   #frame(nowMs: number): void {
     const elapsedS = Math.min(0.1, (nowMs - this.#lastMs) / 1000);
+    if (this.#drawnAtMs === this.#lastMs) this.#pictureMs = nowMs - this.#drawnAtMs;
     this.#lastMs = nowMs;
     if (this.regions.update(REBUILD_BUDGET_MS)) this.invalidate();
     if (this.#path.update()) this.invalidate();
@@ -86,9 +92,22 @@ export class Scene {
       first: this.#trajectory.first,
       newest: this.#trajectory.newest,
     };
-    if (this.view.update(subject, elapsedS)) this.invalidate();
-    if (!this.#stale) return;
+    const isMoved = this.view.update(subject, elapsedS);
+    if (isMoved) this.invalidate();
+    const isByHand = isMoved && this.view.mode === "free";
+    if (this.#stale && (isByHand || this.#isRested(nowMs))) this.#draw(nowMs);
+  }
+
+  /** A slow renderer must not starve the messages: it would show old states at leisure. */
+  #isRested(nowMs: number): boolean {
+    if (this.#pictureMs < SLOW_PICTURE_MS) return true;
+    const restMs = Math.min(LONGEST_REST_MS, 2 * this.#pictureMs);
+    return nowMs - this.#drawnAtMs >= this.#pictureMs + restMs;
+  }
+
+  #draw(nowMs: number): void {
     this.#stale = false;
+    this.#drawnAtMs = nowMs;
     this.#renderer.render(this.#scene, this.view.camera);
   }
 

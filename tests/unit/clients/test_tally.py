@@ -126,7 +126,13 @@ def test_the_table_shows_every_figure() -> None:
     with console.capture() as capture:
         print_report(REPORT, "kitchen")
     shown = capture.get()
-    for text in ("9 (90.0 %)", "0.0123 m RMSE", "no ground truth", "42.5 frames/s", "1,234 blocks"):
+    for text in (
+        "9 of 9 (100.0 %)",
+        "0.0123 m RMSE",
+        "no ground truth",
+        "42.5 frames/s",
+        "1,234 blocks",
+    ):
         assert text in shown
 
 

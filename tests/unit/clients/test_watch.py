@@ -32,5 +32,5 @@ def test_the_line_tells_state_and_hash() -> None:
     watched = Watched()
     assert watched.line().plain.startswith("connecting")
     watched.followed.apply(status("active"))
-    assert watched.line().plain.startswith("active, tracking")
+    assert watched.line().plain.startswith("tracking")
     assert "catching up" in watched.line().plain

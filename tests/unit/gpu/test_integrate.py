@@ -50,7 +50,10 @@ def view():
 
 def channel_sums(blocks):
     n = blocks.count
-    low, high = blocks.color_low[:n].astype(np.int64), blocks.color_high[:n].astype(np.int64)
+    low, high = (
+        blocks.pool.color_low[:n].astype(np.int64),
+        blocks.pool.color_high[:n].astype(np.int64),
+    )
     return np.stack([low & 0x1FFFFF, high & 0x1FFFFF, (low >> 21) | (high >> 21) << 11], -1)
 
 
@@ -64,13 +67,13 @@ def test_one_view_agrees_with_the_specification(view):
     assert blocks.integrate(touched, np.linalg.inv(pose), removing=False) == 0
 
     n = blocks.count
-    steps, seen, near, colors = specification(blocks.coords[:n], depth_m, color, pose)
+    steps, seen, near, colors = specification(blocks.pool.coords[:n], depth_m, color, pose)
     assert seen.sum() > 5000
-    weight, colored = blocks.counts[:n] & 0xFFFF, blocks.counts[:n] >> 16
+    weight, colored = blocks.pool.counts[:n] & 0xFFFF, blocks.pool.counts[:n] >> 16
     assert (weight != seen).mean() < 1e-3
     assert (colored != near).mean() < 1e-3
     same = (weight == seen) & (colored == near)
-    assert (np.abs(blocks.sdf_sum[:n] - steps)[same] > 2).mean() < 1e-3
+    assert (np.abs(blocks.pool.sdf_sum[:n] - steps)[same] > 2).mean() < 1e-3
     assert (channel_sums(blocks) != colors)[same].mean() < 1e-3
 
 
@@ -92,7 +95,7 @@ def test_touched_blocks_hold_every_surface_point(view):
     )
     world = (rays * smooth[..., None]) @ pose[:3, :3].T + pose[:3, 3]
     needed = {tuple(b) for b in np.floor(world.reshape(-1, 3) / 0.24).astype(int)}
-    assert needed <= {tuple(b) for b in blocks.coords[: blocks.count]}
+    assert needed <= {tuple(b) for b in blocks.pool.coords[: blocks.count]}
 
 
 def test_color_sums_carry_over_words_and_back(view):
@@ -103,14 +106,14 @@ def test_color_sums_carry_over_words_and_back(view):
     touched, _ = blocks.touch(pose, allocate=True)
     for _ in range(50):
         blocks.integrate(touched, np.linalg.inv(pose), removing=False)
-    count = blocks.counts[: blocks.count] >> 16
+    count = blocks.pool.counts[: blocks.count] >> 16
     assert set(np.unique(count).tolist()) == {0, 50}
     np.testing.assert_array_equal(channel_sums(blocks), count[..., None] * [251, 252, 255])
     for left in range(49, -1, -1):
         blocks.integrate(touched, np.linalg.inv(pose), removing=True)
         expected = np.minimum(count, left)[..., None] * [251, 252, 255]
         np.testing.assert_array_equal(channel_sums(blocks), expected)
-    assert not blocks.sdf_sum.any()
+    assert not blocks.pool.sdf_sum.any()
 
 
 def test_weight_stops_at_its_limit(view):
@@ -119,15 +122,15 @@ def test_weight_stops_at_its_limit(view):
     blocks = CpuBlocks(GRID, CAMERA, 4096)
     blocks.load(depth_m, 1.0, color)
     touched, _ = blocks.touch(pose, allocate=True)
-    blocks.counts[touched] = 65534
+    blocks.pool.counts[touched] = 65534
     camera_from_world = np.linalg.inv(pose)
     assert blocks.integrate(touched, camera_from_world, removing=False) == 0
-    full = (blocks.counts & 0xFFFF) == 65535
-    sums = blocks.sdf_sum.copy()
+    full = (blocks.pool.counts & 0xFFFF) == 65535
+    sums = blocks.pool.sdf_sum.copy()
     assert blocks.integrate(touched, camera_from_world, removing=False) == full.sum() > 0
     blocks.integrate(touched, camera_from_world, removing=True)
-    np.testing.assert_array_equal(blocks.sdf_sum, sums)
-    assert ((blocks.counts & 0xFFFF)[full] == 65535).all()
+    np.testing.assert_array_equal(blocks.pool.sdf_sum, sums)
+    assert ((blocks.pool.counts & 0xFFFF)[full] == 65535).all()
 
 
 def test_change_tells_blocks_and_their_lower_neighbours(view):
@@ -144,6 +147,6 @@ def test_change_tells_blocks_and_their_lower_neighbours(view):
     blocks.integrate(touched, np.linalg.inv(pose), removing=False)
     blocks.integrate(touched, np.linalg.inv(pose), removing=False)
     blocks.spread_change(touched, pending, stale)
-    observed = (blocks.counts[: blocks.count] & 0xFFFF).any(1)
+    observed = (blocks.pool.counts[: blocks.count] & 0xFFFF).any(1)
     assert (pending[: blocks.count][observed] >= 1000).all()
     blocks.spread_change(touched, np.zeros(4096, np.float32), stale)

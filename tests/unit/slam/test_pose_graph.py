@@ -34,7 +34,8 @@ def test_upright_turns_optical_axes_into_the_world_s() -> None:
 
 def test_a_frame_s_world_pose_is_the_tracker_s_in_the_world() -> None:
     graph = PoseGraph(UPRIGHT)
-    world_from_camera = graph.add(0, 10, tracked(at(1, 2), {10: at(1, 2)}))
+    world_from_camera = graph.place(10, tracked(at(1, 2), {10: at(1, 2)}))
+    graph.add(0, 10, tracked(at(1, 2), {10: at(1, 2)}))
     np.testing.assert_array_equal(world_from_camera, UPRIGHT @ at(1, 2))
     np.testing.assert_allclose(graph.world_from_camera(10), world_from_camera, atol=1e-12)
 
@@ -59,13 +60,29 @@ def test_poses_are_replaced_never_composed() -> None:
     assert positions(graph) == [[1, 0, 0]]
 
 
-def test_a_keyframe_that_turns_up_late_does_not_take_over_earlier_frames() -> None:
+def test_a_keyframe_that_turns_up_late_takes_over_its_frame_and_those_since() -> None:
+    graph = PoseGraph(np.eye(4))
+    for index in range(4):
+        graph.add(index, 10 + 10 * index, tracked(at(index), {10: at(0)}))
+    graph.update({10: at(0), 30: turned(7)})
+    assert positions(graph) == [[0, 0, 0], [1, 0, 0], [7, 0, 0], [7, 1, 0]]
+    graph.update({10: at(0), 20: at(5), 30: turned(7)})
+    assert positions(graph) == [[0, 0, 0], [5, 0, 0], [7, 0, 0], [7, 1, 0]]
+
+
+def test_a_keyframe_of_no_frame_takes_nothing_over() -> None:
     graph = PoseGraph(np.eye(4))
     graph.add(0, 10, tracked(at(0), {10: at(0)}))
-    graph.add(1, 20, tracked(at(1), {10: at(0)}))
-    graph.update({10: at(0), 20: at(1)})
-    graph.update({10: at(0), 20: at(7)})
+    graph.add(1, 30, tracked(at(1), {10: at(0)}))
+    graph.update({10: at(0), 20: at(9), 40: at(9)})
     assert positions(graph) == [[0, 0, 0], [1, 0, 0]]
+
+
+def test_a_keyframe_s_own_frame_is_where_the_keyframe_is() -> None:
+    graph = PoseGraph(np.eye(4))
+    world_from_camera = graph.place(10, tracked(at(1.01), {10: at(1)}))
+    graph.add(0, 10, tracked(at(1.01), {10: at(1)}))
+    np.testing.assert_array_equal(world_from_camera, at(1))
 
 
 def test_frames_of_culled_keyframes_follow_the_one_before() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import plane_scene
 
+from mapcast_client.errors import StateError
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration, Camera
 from slam.frame import Frame
@@ -57,8 +58,13 @@ def main(vocabulary: str, *kitchen: str) -> None:
             }
         )
     tracker.close()
-    path = graph.trajectory()
-    print(json.dumps({"answers": answers, "path_m": path.world_from_camera[:, :3, 3].tolist()}))
+    tracker.close()
+    try:
+        tracker.track(frame)
+    except StateError as error:
+        refusal = str(error)
+    path_m = graph.trajectory().world_from_camera[:, :3, 3].tolist()
+    print(json.dumps({"answers": answers, "path_m": path_m, "refusal": refusal}))
 
 
 main(*sys.argv[1:])

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from clients.cli.accuracy import RunningAte, path_error_m
+from clients.cli.tally import Tally
+from mapcast_client.v1.ingest_pb2 import FrameResult, Pose
+from slam.trajectory import Trajectory
+
+
+def path(centres_m: np.ndarray) -> Trajectory:
+    poses = np.tile(np.eye(4), (len(centres_m), 1, 1))
+    poses[:, :3, 3] = centres_m
+    return Trajectory(np.arange(len(centres_m), dtype=np.int64), poses)
+
+
+def test_the_running_error_is_the_errors_of_the_frames_so_far() -> None:
+    rng = np.random.default_rng(1)
+    centres_m = rng.normal(size=(20, 3))
+    truth = path(centres_m + rng.normal(scale=0.01, size=(20, 3)))
+    tally = Tally()
+    running = RunningAte(tally, truth)
+    assert running.rmse_m() is None
+    for index, (x, y, z) in enumerate(centres_m):
+        pose = Pose(tx=x, ty=y, tz=z, qw=1)
+        tally.add_result(FrameResult(capture_ns=index, world_from_camera=pose), now_s=0)
+        tally.add_result(FrameResult(capture_ns=index), now_s=0)
+        if index in (7, 19):
+            expected = path_error_m(tally.live_trajectory(), truth)
+            assert running.rmse_m() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_straight_path_has_an_error_too() -> None:
+    along_m = np.linspace(0, 1, 30)[:, None] * (1.0, 0, 0)
+    wiggle_m = 0.01 * np.tile([[0, 1.0, 0], [0, -1.0, 0]], (15, 1))
+    assert path_error_m(path(along_m), path(along_m)) == pytest.approx(0, abs=1e-9)
+    assert path_error_m(path(along_m), path(along_m + wiggle_m)) == pytest.approx(0.01, rel=0.05)
+
+
+def test_a_path_at_other_times_than_the_truth_has_no_error() -> None:
+    later = Trajectory(
+        np.arange(5, dtype=np.int64) + 10**9, path(np.zeros((5, 3))).world_from_camera
+    )
+    assert path_error_m(later, path(np.zeros((5, 3)))) is None
+
+
+def test_without_truth_or_path_there_is_no_error() -> None:
+    assert path_error_m(path(np.eye(3)), None) is None
+    assert path_error_m(path(np.eye(3)[:2]), path(np.eye(3))) is None
+    assert RunningAte(Tally(), None).rmse_m() is None

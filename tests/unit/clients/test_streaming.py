@@ -1,0 +1,88 @@
+"""A small sequence with given poses through a real server and its real sockets."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from clients.cli.connection import Server, reach
+from clients.cli.main import first_expected
+from clients.cli.overview import overview
+from clients.cli.replay import replayed
+from clients.cli.streaming import SequenceStream, StreamOptions
+from mapcast_client import connect, frame_message
+from mapcast_client.errors import InputError
+from mapcast_client.v1 import ingest_pb2
+from slam.camera import Calibration, Camera
+from slam.trajectory import Trajectory
+
+FRAMES = 6
+NOWHERE = Server("127.0.0.1:1", "http://127.0.0.1:1")
+OPTIONS = StreamOptions(poses="given", voxel_size_m=0.02)
+
+
+class Wall:
+    """A wall 1 m ahead, seen by a camera that moves along it."""
+
+    name = "wall"
+    calibration = Calibration(Camera(64, 48, 60, 60, 31.5, 23.5))
+
+    def __init__(self, truth: bool = True, broken_at: int | None = None) -> None:
+        instants = np.arange(FRAMES, dtype=np.int64) * 33_000_000
+        poses = np.tile(np.eye(4), (FRAMES, 1, 1))
+        poses[:, 0, 3] = 0.01 * np.arange(FRAMES)
+        self.ground_truth = Trajectory(instants, poses) if truth else None
+        self._broken_at = broken_at
+
+    def __len__(self) -> int:
+        return FRAMES
+
+    def frames(self, limit: int | None = None, start: int = 0) -> Iterator[ingest_pb2.Frame]:
+        color = np.full((48, 64, 3), (200, 80, 40), np.uint8)
+        depth = np.full((48, 64), 1000, np.uint16)
+        for index in range(start, min(FRAMES, start + (limit or FRAMES))):
+            if index == self._broken_at:
+                raise InputError(f"frame {index} is broken")
+            yield frame_message(index, index * 33_000_000, color, depth)
+
+
+async def test_a_sequence_becomes_a_map_a_report_and_a_picture() -> None:
+    async with reach(None, None) as server, replayed(server, Wall(), OPTIONS) as done:
+        report, followed = done.report, done.streamed.followed
+        assert (report.frames, report.tracked, report.dropped) == (FRAMES, FRAMES, 0)
+        assert report.ate_live_rmse_m == pytest.approx(0, abs=1e-6)
+        assert report.ate_final_rmse_m == pytest.approx(0, abs=1e-6)
+        assert followed.is_exact
+        assert report.map_hash == str(followed.map_hash)
+        assert (report.blocks, report.triangles) == (followed.blocks, followed.triangles)
+        assert report.triangles > 100
+        assert report.delta_bytes > 0
+        assert report.stage_ms["fuse"] > 0
+
+        mesh = followed.mesh()
+        assert mesh.vertices_world[:, 2] == pytest.approx(1.0, abs=0.002)
+        assert np.abs(mesh.colors.astype(int) - (200, 80, 40)).max() <= 2
+        session, path = done.streamed.session, done.streamed.trajectory
+        picture = await overview(done.client, session, mesh, path)
+        seen = (picture == (200, 80, 40)).all(axis=2)
+        assert seen.mean() > 0.2
+
+
+async def test_what_the_sequence_raises_comes_through() -> None:
+    async with reach(None, None) as server, connect(server.grpc_address) as client:
+        stream = SequenceStream(server, Wall(broken_at=2), OPTIONS)
+        session = await stream.open(client)
+        with pytest.raises(BaseExceptionGroup) as raised:
+            await stream.run(client, session)
+    assert str(first_expected(raised.value)) == "frame 2 is broken"
+
+
+def test_poses_that_are_not_known_cannot_be_given() -> None:
+    with pytest.raises(InputError, match="wall has no ground truth to give as poses"):
+        SequenceStream(NOWHERE, Wall(truth=False), OPTIONS)
+
+
+def test_the_limit_counts() -> None:
+    assert SequenceStream(NOWHERE, Wall(), StreamOptions(limit=4)).frame_count == 4
+    assert SequenceStream(NOWHERE, Wall(), StreamOptions(limit=99)).frame_count == FRAMES
+    assert SequenceStream(NOWHERE, Wall(), StreamOptions()).frame_count == FRAMES
