@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
+from replay.frame_cache import FrameCache, key_of
 from replay.room.path import walk
 from replay.room.room import Room
 from replay.room.sensor import sense
@@ -54,13 +56,17 @@ class RenderedSettings:
 
 
 class RenderedSequence:
-    """The rendered room as a Sequence: frames are rendered as they are read, in no cache.
+    """The rendered room as a Sequence: frames are rendered as they are read.
 
     The same settings give the same bytes, whatever the number of threads.
     """
 
-    def __init__(self, settings: RenderedSettings) -> None:
+    def __init__(self, settings: RenderedSettings, cache: Path | None = None) -> None:
+        """`cache`: a folder where rendered frames are kept (a quarter of a megabyte each)."""
         self._settings = settings
+        self._cache = None
+        if cache is not None:
+            self._cache = FrameCache(cache / "rendered", key_of(_sources(), repr(settings)))
         self.name = f"rendered room, {settings.frames} frames, seed {settings.seed}"
         self.calibration = Calibration(CAMERA, DEPTH_SCALE_M, 0, float(_RATE_HZ))
         capture_ns = np.arange(settings.frames, dtype=np.int64) * 1_000_000_000 // _RATE_HZ
@@ -78,6 +84,16 @@ class RenderedSequence:
         """Render at most `limit` frames from `start`, a few ahead in one thread."""
         return read_ahead(self._frame, frame_range(len(self), limit, start))
 
+    def _frame(self, index: int) -> ingest_pb2.Frame:
+        """One frame, from the cache where it has it."""
+        kept = self._cache.load(index) if self._cache else None
+        if kept is not None:
+            return kept
+        frame = self._rendered(index)
+        if self._cache:
+            self._cache.store(index, frame)
+        return frame
+
     def view(self, index: int) -> View:
         """Render the exact view of one frame."""
         return self.room.render(CAMERA, self.ground_truth.world_from_camera[index])
@@ -86,7 +102,7 @@ class RenderedSequence:
         """The room's true surface, and what of it this walk sees: the reference for its map."""
         return ObservedRoom(self.room, self.ground_truth)
 
-    def _frame(self, index: int) -> ingest_pb2.Frame:
+    def _rendered(self, index: int) -> ingest_pb2.Frame:
         """Render, sense and encode one frame; depth travels raw, which costs nothing to encode."""
         view = self.view(index)
         depth_m = view.depth_m
@@ -103,6 +119,12 @@ class RenderedSequence:
                 encoding=ingest_pb2.IMAGE_ENCODING_DEPTH_U16, data=depth.tobytes(), **size
             ),
         )
+
+
+def _sources() -> list[Path]:
+    """The code that decides what a frame looks like."""
+    here = Path(__file__).resolve()
+    return [here, *(here.parent / "room").glob("*.py")]
 
 
 class ObservedRoom:

@@ -42,17 +42,18 @@ class Sequence(Protocol):
         """
 
 
-def open_sequence(source: Path | str) -> Sequence:
+def open_sequence(source: Path | str, cache: Path | None = None) -> Sequence:
     """Open a recording; its format is recognised by what is in the folder.
 
-    `rendered`, or `rendered:frames=900,seed=3`, is the built-in room. Raises InputError.
+    `rendered`, or `rendered:frames=900,seed=3,noise=0`, is the built-in room; its frames are kept
+    in the folder `cache` if one is given. Raises InputError.
     """
     from replay.rendered import RenderedSequence, RenderedSettings
     from replay.seven_scenes import SevenScenesSequence
     from replay.tum import TumSequence
 
     if str(source).partition(":")[0] == "rendered":
-        return RenderedSequence(RenderedSettings.parse(str(source)))
+        return RenderedSequence(RenderedSettings.parse(str(source)), cache)
     path = Path(source)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")

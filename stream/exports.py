@@ -55,7 +55,7 @@ async def trajectory_tum(session: Session) -> str:
     try:
         (text,) = await session.query(Query(trajectory=True))
     except WorkerDied:
-        rows = session.hub.poses
+        rows = list({row.index: row for row in session.hub.poses}.values())
         poses = [from_pose_vector(np.array(row.world_from_camera)) for row in rows]
         instants = np.array([row.capture_ns for row in rows], np.int64)
         return Trajectory(instants, np.array(poses).reshape(-1, 4, 4)).to_tum()

@@ -97,6 +97,8 @@ class Hub:
         self.triangles = 0
         self.live_blocks = 0
         self.poses: list[TrajectoryRow] = []
+        """In the order of revisions; a later row of the same frame replaces the earlier one."""
+        self._pose_at: dict[int, int] = {}
         self._table = _Table()
         self._cursors: set[Cursor] = set()
 
@@ -120,7 +122,7 @@ class Hub:
         self.epoch = epoch
         self.revision += 1
         self.map_hash = self.triangles = self.live_blocks = 0
-        self.poses = []
+        self.poses, self._pose_at = [], {}
         self._table = _Table()
         for cursor in self._cursors:
             self._rewind(cursor, since=0)
@@ -160,7 +162,15 @@ class Hub:
     ) -> None:
         """Add a frame to the trajectory under the next revision."""
         self.revision += 1
+        self._pose_at[capture_ns] = len(self.poses)
         self.poses.append(TrajectoryRow(index, capture_ns, pose, state, is_keyframe, self.revision))
+
+    def mark_keyframe(self, capture_ns: int) -> None:
+        """Say again, as a later row, that the frame of an instant is a keyframe."""
+        at = self._pose_at.get(capture_ns)
+        if at is not None and not self.poses[at].keyframe:
+            row = self.poses[at]
+            self.append_pose(row.index, capture_ns, row.world_from_camera, row.state, True)
 
     def join(self, since: int = 0, epoch: int | None = None) -> Cursor:
         """Register a subscriber that has everything up to revision `since` of `epoch`.

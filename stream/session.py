@@ -227,6 +227,8 @@ class Session:
             async for message in self._worker.messages():
                 await self._handle(message)
         except WorkerDied as death:
+            logger.error("session %s failed: %s", self.id, death)
+            self._metrics.worker_deaths.inc()
             self._fail(str(death))
 
     async def _handle(self, message: FromWorker) -> None:
@@ -242,6 +244,9 @@ class Session:
                     waiting.set_exception(InputError(message.answer.error))
                 else:
                     waiting.set_result(list(message.answer.parts))
+        elif kind == "keyframes":
+            for capture_ns in message.keyframes.capture_ns:
+                self.hub.mark_keyframe(capture_ns)
         elif kind == "finished":
             self._set_state(SessionState.FINISHED)
             self._finished.set_result(None)
@@ -298,10 +303,8 @@ class Session:
         self._set_state(self._state)
 
     def _fail(self, reason: str) -> None:
-        logger.error("session %s failed: %s", self.id, reason)
         self.reason = reason
         if not self.is_over:
-            self._metrics.worker_deaths.inc()
             self._set_state(SessionState.FAILED)
         self._drop_all(reason)
         if self._sender is not None:

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from mapcast_client.mesh import TriangleMesh
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration, Camera
 from slam.frame import Frame
-from slam.geometry import from_pose_vector, pose_vector
+from slam.geometry import Mat4, from_pose_vector, pose_vector
 from slam.given import GivenPoseTracker
 from slam.images import decode_frame
 from slam.orbslam3 import OrbSlam3Tracker
@@ -85,6 +85,7 @@ class Worker:
         self._rectifier: Rectifier
         self._map: LiveMap | None = None
         self._publisher: Publisher
+        self._keyframes: Mapping[int, Mat4] = {}
         self._queues: list[Jobs] = [queue.Queue(2 * CREDITS) for _ in range(3)]
 
     def run(self) -> None:
@@ -208,8 +209,17 @@ class Worker:
             job.stages.fuse_ms = milliseconds_since(start)
         job.stages.mesh_ms = self._publisher.mesh_ms
         self._send(worker_pb2.FromWorker(result=_result(job, fused)))
+        if fused is not None:
+            self._tell_keyframes(fused.tracked.keyframes)
         if fused is not None and fused.world_from_camera is not None:
             self._publisher.fused(live_map, epoch, job.message.frame)
+
+    def _tell_keyframes(self, keyframes: Mapping[int, Mat4]) -> None:
+        """A tracker decides late that a frame was a keyframe: tell of those since the last call."""
+        if keyframes is not self._keyframes:
+            fresh = worker_pb2.Keyframes(capture_ns=keyframes.keys() - self._keyframes.keys())
+            self._keyframes = keyframes
+            self._send(worker_pb2.FromWorker(keyframes=fresh))
 
     def _answer(self, query: worker_pb2.Query, live_map: LiveMap) -> None:
         kind = query.WhichOneof("query")

@@ -20,7 +20,7 @@ class ToWorker(_message.Message):
     def __init__(self, open: _Optional[_Union[_ingest_pb2.OpenSession, _Mapping]] = ..., frame: _Optional[_Union[_ingest_pb2.Frame, _Mapping]] = ..., control: _Optional[_Union[_ingest_pb2.Control, _Mapping]] = ..., query: _Optional[_Union[Query, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
-    __slots__ = ("ready", "opened", "result", "mesh", "answer", "finished", "failure")
+    __slots__ = ("ready", "opened", "result", "mesh", "answer", "finished", "failure", "keyframes")
     READY_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +28,7 @@ class FromWorker(_message.Message):
     ANSWER_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    KEYFRAMES_FIELD_NUMBER: _ClassVar[int]
     ready: Ready
     opened: Opened
     result: _ingest_pb2.FrameResult
@@ -35,7 +36,8 @@ class FromWorker(_message.Message):
     answer: Answer
     finished: Finished
     failure: Failure
-    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[_ingest_pb2.FrameResult, _Mapping]] = ..., mesh: _Optional[_Union[MeshUpdate, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+    keyframes: Keyframes
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[_ingest_pb2.FrameResult, _Mapping]] = ..., mesh: _Optional[_Union[MeshUpdate, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., keyframes: _Optional[_Union[Keyframes, _Mapping]] = ...) -> None: ...
 
 class Ready(_message.Message):
     __slots__ = ()
@@ -48,6 +50,12 @@ class Opened(_message.Message):
     credits: int
     voxel_size_m: float
     def __init__(self, credits: _Optional[int] = ..., voxel_size_m: _Optional[float] = ...) -> None: ...
+
+class Keyframes(_message.Message):
+    __slots__ = ("capture_ns",)
+    CAPTURE_NS_FIELD_NUMBER: _ClassVar[int]
+    capture_ns: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, capture_ns: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class MeshUpdate(_message.Message):
     __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms")

@@ -24,9 +24,6 @@ JIT: dict[str, Any] = {
     "fastmath": {"nsz", "arcp", "contract", "reassoc"},
 }
 
-# A pool is a tuple of arrays: a call that is not inlined would copy all of it.
-INLINE: dict[str, Any] = {**JIT, "forceinline": True}
-
 BLOCK_VOX = 8
 BLOCK_VOXELS = 512
 """Voxels of a block, index (z · 8 + y) · 8 + x."""

@@ -52,6 +52,7 @@ def touch_blocks(
     inverse_focal_y = float32(1.0 / focal_px[1])
     centre_x, centre_y = float32(centre_px[0]), float32(centre_px[1])
     step_m = float32(2.0 * band_m / (steps - 1))
+    bucket_keys, bucket_slots = pool.bucket_keys, pool.bucket_slots
     first_m = float32(-band_m)
 
     for task in prange((rows + ROWS_PER_TASK - 1) // ROWS_PER_TASK):
@@ -84,7 +85,7 @@ def touch_blocks(
                     last = key
                     if key == EMPTY:
                         continue
-                    slot = find_slot(pool, key)
+                    slot = find_slot(bucket_keys, bucket_slots, key)
                     if slot >= 0:
                         stamps[slot] = stamp
                     else:
@@ -101,8 +102,8 @@ def _link(slot, pool):
     pool.lower[slot, 0] = slot
     for corner in range(1, 8):
         dx, dy, dz = corner & 1, (corner >> 1) & 1, corner >> 2
-        above = find_slot(pool, pack_key(x + dx, y + dy, z + dz))
-        below = find_slot(pool, pack_key(x - dx, y - dy, z - dz))
+        above = find_slot(pool.bucket_keys, pool.bucket_slots, pack_key(x + dx, y + dy, z + dz))
+        below = find_slot(pool.bucket_keys, pool.bucket_slots, pack_key(x - dx, y - dy, z - dz))
         pool.upper[slot, corner] = above
         pool.lower[slot, corner] = below
         if above >= 0:
@@ -117,14 +118,14 @@ def _link(slot, pool):
 @njit(**JIT)
 def insert_blocks(missing, missing_counts, pool, stamps, stamp, count):
     """Give slots to unknown blocks while the pool has any."""
-    bucket_keys, coords = pool.bucket_keys, pool.coords
+    bucket_keys, bucket_slots, coords = pool.bucket_keys, pool.bucket_slots, pool.coords
     bucket_mask = bucket_keys.size - 1
     refused_keys = missing.ravel()
     refused = 0
     for row in range(missing.shape[0]):
         for index in range(missing_counts[row]):
             key = missing[row, index]
-            slot = find_slot(pool, key)
+            slot = find_slot(bucket_keys, bucket_slots, key)
             if slot < 0 and count == coords.shape[0]:
                 refused_keys[refused] = key
                 refused += 1
@@ -136,7 +137,7 @@ def insert_blocks(missing, missing_counts, pool, stamps, stamp, count):
                 while bucket_keys[bucket] != EMPTY:
                     bucket = (bucket + 1) & bucket_mask
                 bucket_keys[bucket] = key
-                pool.bucket_slots[bucket] = slot
+                bucket_slots[bucket] = slot
                 coords[slot, 0], coords[slot, 1], coords[slot, 2] = unpack_key(key)
                 _link(slot, pool)
             stamps[slot] = stamp

@@ -2,7 +2,7 @@
 
 from numba import int32, int64, njit, uint64
 
-from gpu.kernels import COORDINATE_LIMIT, INLINE, KEY_BITS
+from gpu.kernels import COORDINATE_LIMIT, JIT, KEY_BITS
 from gpu.kernels.pool import EMPTY
 
 _MASK = (1 << KEY_BITS) - 1
@@ -36,14 +36,14 @@ def first_bucket(key, bucket_mask):
     return int64((mixed >> uint64(24)) & uint64(bucket_mask))
 
 
-@njit(**INLINE)
-def find_slot(pool, key):
+# Takes arrays, not a `Pool`: taking arrays out of a tuple counts references, here per key.
+@njit(**JIT)
+def find_slot(bucket_keys, bucket_slots, key):
     """Pool slot of a key, or -1. Bounds: the table is never full (load ≤ 1/2)."""
-    keys = pool.bucket_keys
-    bucket_mask = keys.size - 1
+    bucket_mask = bucket_keys.size - 1
     bucket = first_bucket(key, bucket_mask)
-    while keys[bucket] != key:
-        if keys[bucket] == EMPTY:
+    while bucket_keys[bucket] != key:
+        if bucket_keys[bucket] == EMPTY:
             return int32(-1)
         bucket = (bucket + 1) & bucket_mask
-    return pool.bucket_slots[bucket]
+    return bucket_slots[bucket]

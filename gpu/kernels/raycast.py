@@ -8,7 +8,7 @@ distance in cells whose 8 corners have enough weight.
 import numpy as np
 from numba import float32, int32, njit, prange, uint32
 
-from gpu.kernels import BLOCK_VOX, DISTANCE_STEPS, INLINE, JIT, WEIGHT_LIMIT
+from gpu.kernels import BLOCK_VOX, DISTANCE_STEPS, JIT, WEIGHT_LIMIT
 from gpu.kernels.hashing import find_slot, pack_key
 
 TILE_PX = 8
@@ -61,21 +61,21 @@ def tile_ranges(pool, count, camera_from_grid, focal_px, centre_px, ranges):
 
 # `memo` (4,) int32: block coordinates and slot of the last block looked up by this thread.
 @njit(inline="always")
-def _slot_at(x, y, z, pool, memo):
+def _slot_at(x, y, z, keys, slots, memo):
     bx, by, bz = x >> 3, y >> 3, z >> 3
     if bx != memo[0] or by != memo[1] or bz != memo[2]:
         memo[0], memo[1], memo[2] = bx, by, bz
-        memo[3] = find_slot(pool, pack_key(bx, by, bz))
+        memo[3] = find_slot(keys, slots, pack_key(bx, by, bz))
     return memo[3]
 
 
 # The cell's corner `corner` (bits x, y, z) as slot and voxel index; slot -1 where no block is.
 @njit(inline="always")
-def _corner_voxel(slot, pool, x, y, z, corner):
+def _corner_voxel(slot, upper, x, y, z, corner):
     cx = (x & 7) + (corner & 1)
     cy = (y & 7) + ((corner >> 1) & 1)
     cz = (z & 7) + (corner >> 2)
-    owner = pool.upper[slot, (cx >> 3) | ((cy >> 3) << 1) | ((cz >> 3) << 2)]
+    owner = upper[slot, (cx >> 3) | ((cy >> 3) << 1) | ((cz >> 3) << 2)]
     return owner, (cz & 7) * 64 + (cy & 7) * 8 + (cx & 7)
 
 
@@ -89,40 +89,40 @@ def _corner_share(fx, fy, fz, corner):
 
 
 # One call = one point of the grid. Distance in units of the truncation, or _INVALID.
-@njit(**INLINE)
-def _distance_at(px, py, pz, least, pool, memo):
+@njit(**JIT)
+def _distance_at(px, py, pz, least, upper, sdf_sum, counts, keys, slots, memo):
     x, y, z = int32(np.floor(px)), int32(np.floor(py)), int32(np.floor(pz))
-    slot = _slot_at(x, y, z, pool, memo)
+    slot = _slot_at(x, y, z, keys, slots, memo)
     if slot < 0:
         return float32(_INVALID)
     fx, fy, fz = px - float32(x), py - float32(y), pz - float32(z)
     distance = float32(0)
     for corner in range(8):
-        owner, voxel = _corner_voxel(slot, pool, x, y, z, corner)
+        owner, voxel = _corner_voxel(slot, upper, x, y, z, corner)
         if owner < 0:
             return float32(_INVALID)
-        weight = pool.counts[owner, voxel] & uint32(WEIGHT_LIMIT)
+        weight = counts[owner, voxel] & uint32(WEIGHT_LIMIT)
         if weight < least:
             return float32(_INVALID)
-        mean = float32(pool.sdf_sum[owner, voxel]) / float32(weight)
+        mean = float32(sdf_sum[owner, voxel]) / float32(weight)
         distance += _corner_share(fx, fy, fz, corner) * mean
     return distance * float32(1.0 / DISTANCE_STEPS)
 
 
 # One call = one point on the surface: colour of its cell's corners, trilinear over those with one.
-@njit(**INLINE)
-def _color_at(px, py, pz, pool, memo, out):
+@njit(**JIT)
+def _color_at(px, py, pz, upper, counts, color_low, color_high, keys, slots, memo, out):
     x, y, z = int32(np.floor(px)), int32(np.floor(py)), int32(np.floor(pz))
-    slot = _slot_at(x, y, z, pool, memo)
+    slot = _slot_at(x, y, z, keys, slots, memo)
     fx, fy, fz = px - float32(x), py - float32(y), pz - float32(z)
     red = green = blue = total = float32(0)
     for corner in range(8):
-        owner, voxel = _corner_voxel(slot, pool, x, y, z, corner)
-        count = pool.counts[owner, voxel] >> uint32(16)
+        owner, voxel = _corner_voxel(slot, upper, x, y, z, corner)
+        count = counts[owner, voxel] >> uint32(16)
         if count > 0:
             share = _corner_share(fx, fy, fz, corner)
             scale = share / float32(count)
-            low, high = pool.color_low[owner, voxel], pool.color_high[owner, voxel]
+            low, high = color_low[owner, voxel], color_high[owner, voxel]
             red += scale * float32(low & uint32(0x1FFFFF))
             green += scale * float32(high & uint32(0x1FFFFF))
             blue += scale * float32((low >> uint32(21)) | ((high >> uint32(21)) << uint32(11)))
@@ -135,11 +135,26 @@ def _color_at(px, py, pz, pool, memo, out):
 
 # One call = one ray from `origin` along `ray` (grid units per metre of depth). Returns the depth of
 # the first crossing from outside to inside between `near` and `far`, or 0.
-@njit(**INLINE)
+@njit(**JIT)
 def _march(
-    ox, oy, oz, rx, ry, rz, near, far, truncation_m, voxel_size_m, least,
-    pool, memo,
-):  # fmt: skip
+    ox,
+    oy,
+    oz,
+    rx,
+    ry,
+    rz,
+    near,
+    far,
+    truncation_m,
+    voxel_size_m,
+    least,
+    upper,
+    sdf_sum,
+    counts,
+    keys,
+    slots,
+    memo,
+):
     length = np.sqrt(rx * rx + ry * ry + rz * rz)
     voxel_step = float32(1) / length
     truncation_step = truncation_m / voxel_size_m * voxel_step
@@ -148,27 +163,38 @@ def _march(
     while depth < far:
         px, py, pz = ox + rx * depth, oy + ry * depth, oz + rz * depth
         x, y, z = int32(np.floor(px)), int32(np.floor(py)), int32(np.floor(pz))
-        slot = _slot_at(x, y, z, pool, memo)
+        slot = _slot_at(x, y, z, keys, slots, memo)
         if slot < 0:
             last = float32(_INVALID)
             depth += _to_block_exit(px, py, pz, rx, ry, rz) + float32(0.01) * voxel_step
             continue
         # One voxel tells whether the surface is far; eight are read only near it.
         voxel = (z & 7) * 64 + (y & 7) * 8 + (x & 7)
-        weight = pool.counts[slot, voxel] & uint32(WEIGHT_LIMIT)
+        weight = counts[slot, voxel] & uint32(WEIGHT_LIMIT)
         distance = float32(_INVALID)
         if weight >= least:
             distance = (
-                float32(pool.sdf_sum[slot, voxel]) / float32(weight) * float32(1.0 / DISTANCE_STEPS)
+                float32(sdf_sum[slot, voxel]) / float32(weight) * float32(1.0 / DISTANCE_STEPS)
             )
             if abs(distance) < near_surface:
-                distance = _distance_at(px, py, pz, least, pool, memo)
+                distance = _distance_at(
+                    px, py, pz, least, upper, sdf_sum, counts, keys, slots, memo
+                )
         if distance <= float32(0) and float32(0) < last <= float32(1):
             for _ in range(3):
                 crossing = last_depth + (depth - last_depth) * last / (last - distance)
                 middle = _distance_at(
-                    ox + rx * crossing, oy + ry * crossing, oz + rz * crossing, least, pool, memo,
-                )  # fmt: skip
+                    ox + rx * crossing,
+                    oy + ry * crossing,
+                    oz + rz * crossing,
+                    least,
+                    upper,
+                    sdf_sum,
+                    counts,
+                    keys,
+                    slots,
+                    memo,
+                )
                 if middle > float32(1):
                     break
                 if middle > float32(0):
@@ -202,11 +228,23 @@ def _to_block_exit(px, py, pz, rx, ry, rz):
 # in the world, all 0 where a ray meets nothing. Races: none.
 @njit(parallel=True, **JIT)
 def cast_rays(
-    ranges, grid_from_camera, focal_px, centre_px, truncation_m, voxel_size_m, min_weight,
+    ranges,
+    grid_from_camera,
+    focal_px,
+    centre_px,
+    truncation_m,
+    voxel_size_m,
+    min_weight,
     pool,
-    color, depth_m, normals,
-):  # fmt: skip
+    color,
+    depth_m,
+    normals,
+):
     """Render the surface."""
+    # Helpers take arrays, not the pool: passing tuples of arrays counts references at every call.
+    upper, sdf_sum, counts = pool.upper, pool.sdf_sum, pool.counts
+    color_low, color_high = pool.color_low, pool.color_high
+    keys, slots = pool.bucket_keys, pool.bucket_slots
     height, width = depth_m.shape
     m = grid_from_camera.astype(np.float32)
     least = uint32(min_weight)
@@ -223,32 +261,70 @@ def cast_rays(
                 ry = m[1, 0] * x + m[1, 1] * y + m[1, 2]
                 rz = m[2, 0] * x + m[2, 1] * y + m[2, 2]
                 depth = _march(
-                    m[0, 3], m[1, 3], m[2, 3], rx, ry, rz, near, far, truncation, voxel, least,
-                    pool, memo,
-                )  # fmt: skip
+                    m[0, 3],
+                    m[1, 3],
+                    m[2, 3],
+                    rx,
+                    ry,
+                    rz,
+                    near,
+                    far,
+                    truncation,
+                    voxel,
+                    least,
+                    upper,
+                    sdf_sum,
+                    counts,
+                    keys,
+                    slots,
+                    memo,
+                )
                 depth_m[v, u] = depth
                 if depth > float32(0):
                     px, py, pz = m[0, 3] + rx * depth, m[1, 3] + ry * depth, m[2, 3] + rz * depth
                     _color_at(
-                        px, py, pz, pool, memo, color[v, u],
-                    )  # fmt: skip
+                        px,
+                        py,
+                        pz,
+                        upper,
+                        counts,
+                        color_low,
+                        color_high,
+                        keys,
+                        slots,
+                        memo,
+                        color[v, u],
+                    )
                     _normal_at(
-                        px, py, pz, rx, ry, rz, least, pool, memo, normals[v, u],
-                    )  # fmt: skip
+                        px,
+                        py,
+                        pz,
+                        rx,
+                        ry,
+                        rz,
+                        least,
+                        upper,
+                        sdf_sum,
+                        counts,
+                        keys,
+                        slots,
+                        memo,
+                        normals[v, u],
+                    )
 
 
 # One call = one point on the surface. Differences over ±1 voxel, one-sided where one is missing;
 # the direction back along the ray where the distance says nothing.
-@njit(**INLINE)
-def _normal_at(px, py, pz, rx, ry, rz, least, pool, memo, out):
+@njit(**JIT)
+def _normal_at(px, py, pz, rx, ry, rz, least, upper, sdf_sum, counts, keys, slots, memo, out):
     for axis in range(3):
         dx, dy, dz = float32(axis == 0), float32(axis == 1), float32(axis == 2)
         ahead = _distance_at(
-            px + dx, py + dy, pz + dz, least, pool, memo,
-        )  # fmt: skip
+            px + dx, py + dy, pz + dz, least, upper, sdf_sum, counts, keys, slots, memo
+        )
         behind = _distance_at(
-            px - dx, py - dy, pz - dz, least, pool, memo,
-        )  # fmt: skip
+            px - dx, py - dy, pz - dz, least, upper, sdf_sum, counts, keys, slots, memo
+        )
         # The distance is 0 at the point itself.
         slope = ahead - behind
         if ahead > float32(1) or behind > float32(1):

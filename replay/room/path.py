@@ -32,9 +32,9 @@ def walk(frames: int, frame_rate_hz: float, seed: int) -> NDArray[np.float64]:
     y = _RADII_M[1] * np.sin(angle) + sway.slow(0.05) + sway.tremor(0.002)
     z = _EYE_M + sway.slow(0.07) + sway.tremor(0.003)
     phase = rng.uniform(0, 2 * np.pi)
-    across = np.radians(108 + 40 * np.sin(2 * angle + phase))
+    across = np.radians(122 + 38 * np.sin(2 * angle + phase))
     yaw = angle + across + np.radians(sway.slow(2.5) + sway.tremor(0.12))
-    pitch = np.radians(-17 + 6 * np.sin(3 * angle + phase) + sway.slow(2.5) + sway.tremor(0.12))
+    pitch = np.radians(-19 + 6 * np.sin(3 * angle + phase) + sway.slow(2.5) + sway.tremor(0.12))
     roll = np.radians(sway.slow(2.0) + sway.tremor(0.1))
     return np.array([_looking(*values) for values in zip(x, y, z, yaw, pitch, roll, strict=True)])
 

@@ -1,0 +1,1 @@
+"""`mapcast bench`: what is promised, measured beside peers."""
