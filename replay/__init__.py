@@ -3,7 +3,8 @@
 In: folders of 7-Scenes or TUM RGB-D, or the name of the built-in rendered room.
 Out: encoded wire frames, calibration, ground truth; trajectory and mesh errors.
 Threads: one bounded read-ahead thread per open iterator; the room renders on numba's threads.
-Must not: decode frames, open sockets, pace frames in time, or know the server.
+Must not: decode frames, open sockets, pace frames in time, or know the server. Writes files only
+into the cache folder that it is given.
 """
 
 from replay.sequence import Sequence, open_sequence

@@ -8,7 +8,7 @@ takes more than was put in.
 """
 
 import numpy as np
-from numba import float32, int32, njit, prange, uint32, uint64
+from numba import float32, int32, njit, prange, uint8, uint32, uint64
 
 from gpu.kernels import (
     BLOCK_VOX,
@@ -21,6 +21,8 @@ from gpu.kernels import (
 from gpu.kernels.bits import bits_of, float_of
 
 BLOCKS_PER_TASK = 16
+LINE_VOXELS = 16
+"""Voxels whose words fill a cache line: lines that a view does not see are left alone."""
 NEAREST_M = 0.01
 CROSSED = 1024.0
 """What a voxel that starts or ceases to be meshed adds to its block's change."""
@@ -51,7 +53,7 @@ def pack_pixels(depth, depth_scale_m, low_m, high_m, color, pixels):
 def _project(first_u, first_v, first_z, offsets, width, height, pixel_index, voxel_z):
     for i in range(BLOCK_VOXELS):
         z = first_z + offsets[2, i]
-        inverse_z = float32(1) / max(z, float32(1e-3))
+        inverse_z = float32(1) / z
         u = (first_u + offsets[0, i]) * inverse_z
         v = (first_v + offsets[1, i]) * inverse_z
         seen = (
@@ -61,9 +63,7 @@ def _project(first_u, first_v, first_z, offsets, width, height, pixel_index, vox
             & (v < float32(height))
             & (z > float32(NEAREST_M))
         )
-        column = int32(min(max(u, float32(0)), float32(width - 1)))
-        row = int32(min(max(v, float32(0)), float32(height - 1)))
-        pixel_index[i] = (row * int32(width) + column) if seen else int32(0)
+        pixel_index[i] = (int32(v) * int32(width) + int32(u)) if seen else int32(0)
         voxel_z[i] = z if seen else float32(1e30)
 
 
@@ -75,51 +75,61 @@ def _gather(pixel, pixel_index, depth_bits, rgb):
         rgb[i] = uint32(observed >> uint64(32))
 
 
-# One call = the 512 voxels of a block, SIMD; `sign` ±1. Writes each voxel's |Δ mean distance| to
-# `moved` and zeroes `rgb` where colour is not taken. Returns observations refused when frozen.
+# One call = the 512 voxels of a block, SIMD. Writes each voxel's quantised distance, and to `seen`
+# (512,) uint8 whether its pixel has depth and it is not hidden (1) and inside the truncation (2).
 @njit(inline="always")
-def _add_distances(depth_bits, voxel_z, truncation, sign, gate, rgb, sdf_sum, counts, moved):
+def _measure(depth_bits, voxel_z, truncation, quantised, seen):
     steps_per_m = float32(DISTANCE_STEPS) / truncation
-    # Only taking out stops at nothing; no count is negative.
-    empty = int32(0) if sign < 0 else int32(-1)
-    refused = int32(0)
     for i in range(BLOCK_VOXELS):
         depth_m = float_of(depth_bits[i])
         distance_m = depth_m - voxel_z[i]
-        seen = (depth_m > float32(0)) & (distance_m >= -truncation)
-        near = seen & (distance_m <= truncation)
+        visible = (depth_m > float32(0)) & (distance_m >= -truncation)
+        near = visible & (distance_m <= truncation)
         steps = min(distance_m * steps_per_m, float32(DISTANCE_STEPS))
-        quantised = int32(np.floor(steps + float32(0.5)))
+        quantised[i] = int32(np.floor(steps + float32(0.5)))
+        seen[i] = (uint8(1) if visible else uint8(0)) | (uint8(2) if near else uint8(0))
 
+
+# One call = the voxels of one cache line, SIMD; `sign` ±1. Writes each voxel's |Δ mean distance| to
+# `moved` and zeroes `rgb` where colour is not taken. Returns observations refused when frozen.
+@njit(inline="always")
+def _add_distances(first, quantised, seen, sign, gate, rgb, sdf_sum, counts, moved):
+    # Only taking out stops at nothing; no count is negative.
+    empty = int32(0) if sign < 0 else int32(-1)
+    refused = int32(0)
+    for i in range(first, first + LINE_VOXELS):
         word, old_sum = counts[i], sdf_sum[i]
+        visible, near = (seen[i] & uint8(1)) != 0, (seen[i] & uint8(2)) != 0
         weight = int32(word & uint32(0xFFFF))
         colored = int32(word >> uint32(16))
         full = weight == int32(WEIGHT_LIMIT)
         color_full = colored == int32(COLOR_COUNT_LIMIT)
-        takes = seen & (not full) & (weight != empty)
+        takes = visible & (not full) & (weight != empty)
         takes_color = near & (not color_full) & (colored != empty)
-        refused = int32(refused + (int32(1) if (seen & full) | (near & color_full) else int32(0)))
+        refused = int32(
+            refused + (int32(1) if (visible & full) | (near & color_full) else int32(0))
+        )
         weight_step = sign if takes else int32(0)
         color_step = int32(sign * int32(65536)) if takes_color else int32(0)
         counts[i] = uint32(word + uint32(weight_step) + uint32(color_step))
-        sdf_sum[i] = int32(old_sum + int32(weight_step * quantised))
+        sdf_sum[i] = int32(old_sum + int32(weight_step * quantised[i]))
         rgb[i] = rgb[i] if takes_color else uint32(0)
 
         # Means s/w and (s ± q)/(w ± 1) differ by |q·w - s| / (w·(w ± 1)).
         old = float32(weight)
         new = float32(int32(weight + weight_step))
-        shift = abs(float32(quantised) * old - float32(old_sum)) / max(old * new, float32(1))
+        shift = abs(float32(quantised[i]) * old - float32(old_sum)) / max(old * new, float32(1))
         shift = shift * float32(1.0 / DISTANCE_STEPS)
         shift += float32(CROSSED) if weight == gate else float32(0)
         moved[i] = shift if takes else float32(0)
     return refused
 
 
-# One call = the 512 voxels of a block, SIMD. The blue sum's carry goes from the low word's top to
+# One call = the voxels of one cache line, SIMD. The blue sum's carry goes from the low word's top to
 # the high word by hand.
 @njit(inline="always")
-def _add_colors(rgb, removing, color_low, color_high):
-    for i in range(BLOCK_VOXELS):
+def _add_colors(first, rgb, removing, color_low, color_high):
+    for i in range(first, first + LINE_VOXELS):
         red_blue = uint32((rgb[i] & uint32(0xFF)) | ((rgb[i] & uint32(0xFF0000)) << uint32(5)))
         green = uint32((rgb[i] >> uint32(8)) & uint32(0xFF))
         low = color_low[i]
@@ -179,6 +189,9 @@ def integrate_blocks(
         depth_bits = np.empty(BLOCK_VOXELS, np.uint32)
         rgb = np.empty(BLOCK_VOXELS, np.uint32)
         moved = np.empty(BLOCK_VOXELS, np.float32)
+        quantised = np.empty(BLOCK_VOXELS, np.int32)
+        seen_words = np.empty(BLOCK_VOXELS // 8, np.uint64)
+        seen = seen_words.view(np.uint8)
         for index in range(task * BLOCKS_PER_TASK, min(touched.size, (task + 1) * BLOCKS_PER_TASK)):
             slot = touched[index]
             x = pool.coords[slot, 0] * BLOCK_VOX
@@ -189,17 +202,19 @@ def integrate_blocks(
             first_z = float32(m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
             _project(first_u, first_v, first_z, offsets, width, height, pixel_index, voxel_z)
             _gather(pixel, pixel_index, depth_bits, rgb)
-            refused += _add_distances(
-                depth_bits,
-                voxel_z,
-                truncation,
-                sign,
-                gate,
-                rgb,
-                pool.sdf_sum[slot],
-                pool.counts[slot],
-                moved,
-            )
-            _add_colors(rgb, removing, pool.color_low[slot], pool.color_high[slot])
+            _measure(depth_bits, voxel_z, truncation, quantised, seen)
+            sdf_sum, counts = pool.sdf_sum[slot], pool.counts[slot]
+            color_low, color_high = pool.color_low[slot], pool.color_high[slot]
+            moved[:] = 0
+            for line in range(BLOCK_VOXELS // LINE_VOXELS):
+                flags = seen_words[2 * line] | seen_words[2 * line + 1]
+                if flags == 0:
+                    continue
+                first = line * LINE_VOXELS
+                refused += _add_distances(
+                    first, quantised, seen, sign, gate, rgb, sdf_sum, counts, moved
+                )
+                if flags & uint64(0x0202020202020202):
+                    _add_colors(first, rgb, removing, color_low, color_high)
             _add_change(moved, pool.change[slot])
     return refused

@@ -20,6 +20,13 @@ from replay.room.scene import Light, Material, Solid, Solids
 
 LEVELS = 8
 _SRGB_STEPS = 4096
+_BOOKS = int(Material.BOOKS)
+_MONDRIAN = int(Material.MONDRIAN)
+_LANDSCAPE = int(Material.LANDSCAPE)
+_DISCS = int(Material.DISCS)
+_WINDOW = int(Material.WINDOW)
+_SCREEN = int(Material.SCREEN)
+_GLOW = int(Material.GLOW)
 _OWN_COLORS = {Material.PLANKS: (0xB07F4E, 0x5E3B20), Material.PAINT: (0xEDEAE2, 0xD8D2C4)}
 """Of faces that differ from the rest of their solid: a floor's boards, a ceiling."""
 
@@ -101,29 +108,29 @@ def _albedo(
     """Linear colour and how much of it is the surface's own light."""
     material = int(style[0])
     u, v = a / w, b / h
-    if material == 5:
+    if material == _BOOKS:
         r, g, bl = pictures.books(a, b, h, seed)
         return r, g, bl, 0.0
-    if 6 <= material <= 8:
+    if _MONDRIAN <= material <= _DISCS:
         frame = min(min(u, 1.0 - u) * w, min(v, 1.0 - v) * h)
         if frame < 0.022 and style[7] == 0.0:
             tone = 0.07 + 0.05 * (frame < 0.017)
             return tone, tone * 0.7, tone * 0.45, 0.0
-        if material == 6:
+        if material == _MONDRIAN:
             r, g, bl = pictures.mondrian(u, v, seed)
-        elif material == 7:
+        elif material == _LANDSCAPE:
             r, g, bl = pictures.landscape(u, v, seed)
         else:
             r, g, bl = pictures.discs(u, v, w / h, seed)
         return r, g, bl, 0.0
-    if material == 12:
+    if material == _WINDOW:
         r, g, bl = pictures.window(u, v, seed)
         return r, g, bl, 0.85
-    if material == 13:
+    if material == _SCREEN:
         r, g, bl = pictures.screen(u, v, seed)
         return r, g, bl, 0.6
     mix, tone = mix_and_tone(material, a, b, w, h, seed)
-    glow = 0.9 if material == 14 else 0.0
+    glow = 0.9 if material == _GLOW else 0.0
     return (
         tone * (style[1] + mix * (style[4] - style[1])),
         tone * (style[2] + mix * (style[5] - style[2])),

@@ -8,17 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu.kernels import JIT
-from replay.room.scene import Solid, Solids
+from replay.room.scene import Kind, Solid, Solids
 
 FACES = 6
+_ROOM = int(Kind.ROOM)
+_CYLINDER = int(Kind.CYLINDER)
+_ELLIPSOID = int(Kind.ELLIPSOID)
 
 
 def extents_m(solid: Solid) -> list[tuple[float, float]]:
     """Width and height in metres of the six faces; (0, 0) where a shape has none."""
     x, y, z = (2 * h for h in solid.half)
-    if solid.kind == 2:
+    if solid.kind == _CYLINDER:
         return [(np.pi * x, z), (0, 0), (0, 0), (0, 0), (x, y), (x, y)]
-    if solid.kind == 3:
+    if solid.kind == _ELLIPSOID:
         return [(np.pi * x, np.pi / 2 * z), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0)]
     return [(y, z), (y, z), (x, z), (x, z), (x, y), (x, y)]
 
@@ -29,17 +32,17 @@ def face_point(
 ) -> tuple[float, float, float, float, float, float]:
     """Point and outward normal, both in the solid's own axes, at (a, b) metres of a face."""
     x, y, z = half
-    if kind == 2 and side == 0:
+    if kind == _CYLINDER and side == 0:
         angle = a / x - np.pi
         return x * np.cos(angle), x * np.sin(angle), b - z, np.cos(angle), np.sin(angle), 0.0
-    if kind == 3:
+    if kind == _ELLIPSOID:
         lon, lat = a / x - np.pi, b / z - np.pi / 2
         nx, ny, nz = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
         gx, gy, gz = nx / x, ny / y, nz / z
         norm = np.sqrt(gx * gx + gy * gy + gz * gz)
         return x * nx, y * ny, z * nz, gx / norm, gy / norm, gz / norm
     sign = 1.0 if side % 2 else -1.0
-    out = -sign if kind == 0 else sign
+    out = -sign if kind == _ROOM else sign
     if side < 2:
         return sign * x, a - y, b - z, out, 0.0, 0.0
     if side < 4:
@@ -71,12 +74,12 @@ def _inside(
     x = (turn[i, 0] * dx + turn[i, 1] * dy) / half[i, 0]
     y = (-turn[i, 1] * dx + turn[i, 0] * dy) / half[i, 1]
     z = dz / half[i, 2]
-    if kind[i] == 2:
+    if kind[i] == _CYLINDER:
         return x * x + y * y < 1.0 and abs(z) < 1.0
-    if kind[i] == 3:
+    if kind[i] == _ELLIPSOID:
         return x * x + y * y + z * z < 1.0
     inside = abs(x) < 1.0 and abs(y) < 1.0 and abs(z) < 1.0
-    return not inside if kind[i] == 0 else inside
+    return not inside if kind[i] == _ROOM else inside
 
 
 @numba.njit(**JIT)

@@ -9,6 +9,20 @@ import numpy as np
 
 from gpu.kernels import JIT
 from replay.room.noise import octaves, random01, value_noise
+from replay.room.scene import Material
+
+_PLANKS = int(Material.PLANKS)
+_WOOD = int(Material.WOOD)
+_WALLPAPER = int(Material.WALLPAPER)
+_BRICK = int(Material.BRICK)
+_RUG = int(Material.RUG)
+_FABRIC = int(Material.FABRIC)
+_LEAVES = int(Material.LEAVES)
+_CARDBOARD = int(Material.CARDBOARD)
+_GLOBE = int(Material.GLOBE)
+_BANDS = int(Material.BANDS)
+_DRAWERS = int(Material.DRAWERS)
+_PRINT = int(Material.PRINT)
 
 
 @numba.njit(**JIT)
@@ -152,34 +166,34 @@ def mix_and_tone(
     material: int, a: float, b: float, w: float, h: float, seed: int
 ) -> tuple[float, float]:
     """How much accent (0–1) and how bright (about 1) a two-colour material is at (a, b)."""
-    if material == 1:
+    if material == _PLANKS:
         return _planks(a, b, seed)
-    if material == 2:
+    if material == _WOOD:
         return _wood(a, b, seed) if w >= h else _wood(b, a, seed)
-    if material == 3:
+    if material == _WALLPAPER:
         return _wallpaper(a, b, seed)
-    if material == 4:
+    if material == _BRICK:
         return _brick(a, b, seed)
-    if material == 9:
+    if material == _RUG:
         return _rug(a, b, w, h, seed)
-    if material == 10:
+    if material == _FABRIC:
         return _fabric(a, b, seed)
-    if material == 11:
+    if material == _LEAVES:
         blades = octaves(a * 34.0, b * 14.0, seed, 3)
         return _smooth(0.45, 0.75, blades), 0.25 + 1.25 * octaves(a * 22.0, b * 22.0, seed + 5, 3)
-    if material == 15:
+    if material == _CARDBOARD:
         label = abs(a - 0.55 * w) < 0.16 * w and abs(b - 0.6 * h) < 0.16 * h
         tape = abs(a - 0.3 * w) < 0.02
         ink = random01(int(a * 120.0), int(b * 90.0), seed) > 0.45 if label else tape
         return 0.8 * ink, 0.7 + 0.5 * octaves(a * 50.0, b * 12.0, seed, 4)
-    if material == 16:
+    if material == _GLOBE:
         land = octaves(a * 14.0, b * 14.0, seed, 4)
         return _smooth(0.5, 0.53, land), 0.6 + 0.8 * octaves(a * 60.0, b * 60.0, seed + 1, 2)
-    if material == 17:
+    if material == _BANDS:
         return _bands(a, b, h, seed)
-    if material == 18:
+    if material == _DRAWERS:
         return _drawers(a, b, w, h, seed)
-    if material == 19:
+    if material == _PRINT:
         return _print(a, b, w, h, seed)
     # Paint: plaster under a roller.
     grain = octaves(a * 28.0, b * 28.0, seed, 3)

@@ -6,14 +6,17 @@ from numpy.typing import NDArray
 
 from gpu.kernels import JIT
 from replay.room.rays import NEVER
+from replay.room.scene import Kind
 
 _f32 = np.float32
+_BOX = int(Kind.BOX)
+_CYLINDER = int(Kind.CYLINDER)
 
 
 @numba.njit(**JIT)
 def meet(
     table: NDArray[np.float64], lists: NDArray[np.int32], tile: int, count: int,
-    nearest_z: NDArray[np.float64], rays: NDArray[np.float32], best: NDArray[np.float32],
+    rays: NDArray[np.float32], best: NDArray[np.float32],
     which: NDArray[np.int32],
 ) -> None:  # fmt: skip
     """Nearest solid of a tile's list along each of N rays: `best` distance and `which` (N,).
@@ -30,9 +33,9 @@ def meet(
         if table[i, 8] != 0.0:
             _turn(rays, np.float32(table[i, 7]), np.float32(table[i, 8]), turned)
             seen = turned
-        if table[i, 0] == 1.0:
+        if table[i, 0] == _BOX:
             _box(table, i, seen, best, which)
-        elif table[i, 0] == 2.0:
+        elif table[i, 0] == _CYLINDER:
             _cylinder(table, i, seen, best, which)
         else:
             _ellipsoid(table, i, seen, best, which)

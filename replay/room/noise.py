@@ -14,7 +14,7 @@ _S32 = np.uint64(32)
 _S40 = np.uint64(40)
 
 
-@numba.njit(**JIT, inline="always")
+@numba.njit(**JIT)
 def mix(x: int, y: int, seed: int) -> np.uint64:
     """64 well-mixed bits of three integers (multiply-xorshift)."""
     h = (np.uint64(x) * _K1) ^ (np.uint64(y) * _K2 + np.uint64(seed) * _K3)
@@ -23,7 +23,7 @@ def mix(x: int, y: int, seed: int) -> np.uint64:
     return h ^ (h >> _S29)
 
 
-@numba.njit(**JIT, inline="always")
+@numba.njit(**JIT)
 def random01(x: int, y: int, seed: int) -> float:
     """Uniform in [0, 1), the same for the same three integers everywhere."""
     return np.float64(mix(x, y, seed) >> _S40) * 5.9604644775390625e-08

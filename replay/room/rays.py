@@ -9,8 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu.kernels import JIT
+from replay.room.scene import Kind
 
 NEVER = 1e30
+_ROOM = int(Kind.ROOM)
+_BOX = int(Kind.BOX)
+_CYLINDER = int(Kind.CYLINDER)
+_ELLIPSOID = int(Kind.ELLIPSOID)
 ROW = 9
 """A table's columns: kind, the point in the solid's own axes (3), half (3), cosine, sine."""
 
@@ -54,17 +59,17 @@ def distance(
     if sin != 0.0:
         dx, dy = cos * dx + sin * dy, cos * dy - sin * dx
         ix, iy = inverse(dx), inverse(dy)
-    if kind <= 1.0:
+    if kind <= _BOX:
         mx, my, mz = -table[i, 1] * ix, -table[i, 2] * iy, -table[i, 3] * iz
         rx, ry, rz = abs(table[i, 4] * ix), abs(table[i, 5] * iy), abs(table[i, 6] * iz)
         far = min(min(mx + rx, my + ry), mz + rz)
-        if kind == 0.0:
+        if kind == _ROOM:
             return max(far, 0.0)
         near = max(max(mx - rx, my - ry), mz - rz)
         return near if near <= far and near > 0.0 else NEVER
     x, y, z = table[i, 1] / table[i, 4], table[i, 2] / table[i, 5], table[i, 3] / table[i, 6]
     u, v, w = dx / table[i, 4], dy / table[i, 5], dz / table[i, 6]
-    if kind == 3.0:
+    if kind == _ELLIPSOID:
         return _first_root(u * u + v * v + w * w, x * u + y * v + z * w, x * x + y * y + z * z)
     side = _first_root(u * u + v * v, x * u + y * v, x * x + y * y)
     if side != NEVER and abs(z + side * w) <= 1.0:
@@ -90,14 +95,14 @@ def side_of(
 ) -> int:
     """Which face of solid i a ray met at distance `reached`: the one it is nearest to."""
     kind = table[i, 0]
-    if kind == 3.0:
+    if kind == _ELLIPSOID:
         return 0
     cos, sin = table[i, 7], table[i, 8]
     x = table[i, 1] + reached * (cos * dx + sin * dy)
     y = table[i, 2] + reached * (cos * dy - sin * dx)
     z = table[i, 3] + reached * dz
     off_z = abs(abs(z) - table[i, 6])
-    if kind == 2.0:
+    if kind == _CYLINDER:
         off_side = abs(np.sqrt(x * x + y * y) - table[i, 4])
         return 0 if off_side < off_z else (5 if z > 0 else 4)
     off_x, off_y = abs(abs(x) - table[i, 4]), abs(abs(y) - table[i, 5])

@@ -30,7 +30,7 @@ def sense(depth_m: NDArray[np.float32], fx_px: float, seed: int) -> NDArray[np.f
     return noisy
 
 
-@numba.njit(**JIT, inline="always")
+@numba.njit(**JIT)
 def _gauss(u: int, v: int, seed: int) -> tuple[float, float]:
     """Two nearly normal numbers: sums of two 16-bit uniforms each, variance 1."""
     bits = mix(u, v, seed)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from gpu.kernels import JIT
 from replay.room.bake import LEVELS
 from replay.room.faces import FACES
+from replay.room.scene import Kind
 
 _BYTE0, _BYTE1, _BYTE2 = np.uint64(0xFF), np.uint64(0xFF00), np.uint64(0xFF0000)
 _SHIFT2, _SHIFT8, _SHIFT16, _SHIFT32 = np.uint64(2), np.uint64(8), np.uint64(16), np.uint64(32)
@@ -14,6 +15,8 @@ _LANES = np.uint64(0x00FF00FF00FF)
 _HALVES, _ROUND4 = np.uint64(0x008000800080), np.uint64(0x000200020002)
 _ONE = np.uint64(256)
 _EXPONENT = np.float32(2.0**-23)
+_CYLINDER = int(Kind.CYLINDER)
+_ELLIPSOID = int(Kind.ELLIPSOID)
 
 
 @numba.njit(**JIT)
@@ -51,12 +54,12 @@ def _surface(
     lx, ly = cos * dx + sin * dy, cos * dy - sin * dx
     x, y, z = table[i, 1] + reached * lx, table[i, 2] + reached * ly, table[i, 3] + reached * dz
     hx, hy, hz = table[i, 4], table[i, 5], table[i, 6]
-    if table[i, 0] == 3.0:
+    if table[i, 0] == _ELLIPSOID:
         ex, ey, ez = x / hx, y / hy, min(max(z / hz, -1.0), 1.0)
         gx, gy, gz = ex / hx, ey / hy, ez / hz
         facing = (gx * lx + gy * ly + gz * dz) / np.sqrt(gx * gx + gy * gy + gz * gz)
         return (np.arctan2(ey, ex) + np.pi) * hx, (np.arcsin(ez) + np.pi / 2) * hz, abs(facing)
-    if table[i, 0] == 2.0 and side == 0:
+    if table[i, 0] == _CYLINDER and side == 0:
         return (np.arctan2(y, x) + np.pi) * hx, z + hz, abs(x * lx + y * ly) / hx
     if side < 2:
         return y + hy, z + hz, abs(lx)
@@ -92,7 +95,7 @@ def _texel(atlas, face, level, x, y):
     return ((total + _HALVES) >> _SHIFT8) & _LANES
 
 
-@numba.njit(**JIT, inline="always")
+@numba.njit(**JIT)
 def _spread(texel: np.uint32) -> np.uint64:
     """The three bytes of a texel, 16 bits apart: arithmetic on all of them at once."""
     t = np.uint64(texel)

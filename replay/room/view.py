@@ -2,7 +2,7 @@
 
 One ray per pixel, and four more where neighbouring pixels see different faces: textures are
 smoothed by their mip levels, edges by those four. A tile of pixels tests only the solids whose
-projected bounds it overlaps, nearest first.
+projected bounds it overlaps.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,6 @@ from slam.camera import Camera
 from slam.geometry import Mat4
 
 _TILE_PX = 16
-_TILE_SOLIDS = 96
 _NEAR_M = 0.05
 
 
@@ -55,7 +54,7 @@ def render(solids: Solids, atlas: Atlas, camera: Camera, world_from_camera: Mat4
 
 
 def _bounds(solids: Solids, camera: Camera, world_from_camera: Mat4) -> NDArray[np.float64]:
-    """(P, 5) u0 v0 u1 v1 in pixels and nearest z of each solid's bounding box in the image.
+    """(P, 4) u0 v0 u1 v1 in pixels of each solid's bounding box in the image.
 
     A box that reaches behind the near plane covers the whole image; one wholly behind, nothing.
     """
@@ -72,24 +71,24 @@ def _bounds(solids: Solids, camera: Camera, world_from_camera: Mat4) -> NDArray[
     safe = np.maximum(z, _NEAR_M)
     u = points_camera[..., 0] / safe * camera.fx_px + camera.cx_px
     v = points_camera[..., 1] / safe * camera.fy_px + camera.cy_px
-    bounds = np.stack([u.min(1), v.min(1), u.max(1), v.max(1), z.min(1)], axis=1)
+    bounds = np.stack([u.min(1), v.min(1), u.max(1), v.max(1)], axis=1)
     crossing = (z.min(1) < _NEAR_M) & (z.max(1) >= _NEAR_M)
-    bounds[crossing] = (-1, -1, camera.width_px, camera.height_px, 0)
-    bounds[z.max(1) < _NEAR_M, :4] = (1e9, 1e9, -1e9, -1e9)
-    bounds[0] = (1e9, 1e9, -1e9, -1e9, 0)  # the room is in no list: every ray meets it
+    bounds[crossing] = (-1, -1, camera.width_px, camera.height_px)
+    bounds[z.max(1) < _NEAR_M] = (1e9, 1e9, -1e9, -1e9)
+    bounds[0] = (1e9, 1e9, -1e9, -1e9)  # the room is in no list: every ray meets it
     return bounds
 
 
 @numba.njit(**JIT)
 def _tile_lists(
     bounds: NDArray[np.float64], width: int, height: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-    """Solids of each tile, nearest first, without the room; their numbers; nearest z of solids."""
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Solids of each tile, without the room, and their numbers."""
     across = (width + _TILE_PX - 1) // _TILE_PX
     down = (height + _TILE_PX - 1) // _TILE_PX
-    lists = np.zeros((across * down, _TILE_SOLIDS), np.int32)
+    lists = np.zeros((across * down, len(bounds)), np.int32)
     counts = np.zeros(across * down, np.int32)
-    for i in np.argsort(bounds[:, 4]):
+    for i in range(len(bounds)):
         # Two pixels of margin: edge samples look beyond their pixel's centre.
         u0 = max(int(np.floor(max(bounds[i, 0], 0.0) - 2)) // _TILE_PX, 0)
         v0 = max(int(np.floor(max(bounds[i, 1], 0.0) - 2)) // _TILE_PX, 0)
@@ -100,15 +99,13 @@ def _tile_lists(
         for y in range(v0, v1 + 1):
             for x in range(u0, u1 + 1):
                 tile = y * across + x
-                if counts[tile] == _TILE_SOLIDS:
-                    continue
                 lists[tile, counts[tile]] = i
                 counts[tile] += 1
-    return lists, counts, bounds[:, 4].copy()
+    return lists, counts
 
 
 @numba.njit(**JIT, parallel=True)
-def _cast(atlas, table, lists, counts, nearest_z, pinhole, pose, color, depth_m, face) -> None:
+def _cast(atlas, table, lists, counts, pinhole, pose, color, depth_m, face) -> None:
     """One work-item = one tile; it writes its own pixels only."""
     height, width = depth_m.shape
     across = (width + _TILE_PX - 1) // _TILE_PX
@@ -122,7 +119,7 @@ def _cast(atlas, table, lists, counts, nearest_z, pinhole, pose, color, depth_m,
             u, v = left + n % _TILE_PX, top + n // _TILE_PX
             rays[0, n], rays[1, n], rays[2, n] = _direction(pose, pinhole, u, v)
         invert(rays)
-        meet(table, lists, tile, counts[tile], nearest_z, rays, best, which)
+        meet(table, lists, tile, counts[tile], rays, best, which)
         for n in range(_TILE_PX * _TILE_PX):
             u, v = left + n % _TILE_PX, top + n // _TILE_PX
             if u >= width or v >= height:
@@ -159,7 +156,7 @@ def _exact(
 
 
 @numba.njit(**JIT, parallel=True)
-def _smooth_edges(atlas, table, lists, counts, nearest_z, pinhole, pose, face, color) -> None:
+def _smooth_edges(atlas, table, lists, counts, pinhole, pose, face, color) -> None:
     """One work-item = one tile; pixels beside another face become the mean of 2 × 2 samples."""
     height, width = face.shape
     across = (width + _TILE_PX - 1) // _TILE_PX
@@ -186,7 +183,7 @@ def _smooth_edges(atlas, table, lists, counts, nearest_z, pinhole, pose, face, c
         invert(rays)
         best = np.empty(4 * found, np.float32)
         which = np.zeros(4 * found, np.int32)
-        meet(table, lists, tile, counts[tile], nearest_z, rays, best, which)
+        meet(table, lists, tile, counts[tile], rays, best, which)
         for k in range(found):
             total = np.uint64(0)
             for n in range(4 * k, 4 * k + 4):
