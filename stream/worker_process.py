@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT_S = 120.0
 """Covers compiling the kernels on a machine's very first start."""
 KEPT_LOG_LINES = 20
+PIPE_BYTES = 4 << 20
+"""What fits between the processes: a usual mesh update, so that neither waits for the other."""
 
 
 class WorkerProcess:
@@ -41,6 +43,8 @@ class WorkerProcess:
     async def start(cls, vocabulary: Path) -> "WorkerProcess":
         """Spawn a worker and wait until it is warm. Raises WorkerDied."""
         ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_BYTES)
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "stream.worker", str(theirs.fileno()), str(vocabulary)),
@@ -49,7 +53,7 @@ class WorkerProcess:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
             )
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=PIPE_BYTES)
         worker = cls(process, reader, writer)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):

@@ -9,6 +9,7 @@ import typer
 from clients.cli.connection import Server, reach
 from clients.cli.files import write_bytes, write_json
 from clients.cli.interrupt import on_interrupt
+from clients.cli.opening import open_for_streaming
 from clients.cli.options import (
     HttpOption,
     JsonOption,
@@ -23,7 +24,7 @@ from clients.cli.overview import encode_png, overview
 from clients.cli.progress import console, print_report
 from clients.cli.replay import Replayed, replayed
 from clients.cli.streaming import StreamOptions
-from replay.sequence import Sequence, open_sequence
+from replay.sequence import Sequence
 
 
 def demo(
@@ -49,7 +50,7 @@ def demo(
 ) -> None:
     """Stream a sequence at camera rate; leave its map, path and picture in `out`."""
     options = StreamOptions(limit, rate, policy.value, voxel_size_m=voxel)
-    sequence = open_sequence(path)
+    sequence = open_for_streaming(path, limit)
     asyncio.run(_run(sequence, options, server, http, vocabulary, out, json, keep))
 
 

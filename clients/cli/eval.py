@@ -9,6 +9,7 @@ from rich.table import Table
 from clients.cli.accuracy import FEWEST_POSES
 from clients.cli.connection import reach
 from clients.cli.files import write_json
+from clients.cli.opening import open_for_streaming
 from clients.cli.options import (
     HttpOption,
     JsonOption,
@@ -28,7 +29,7 @@ from mapcast_client.mesh import TriangleMesh
 from replay.evaluate import RelativeError, relative_error, truth_from_estimated
 from replay.evaluate_mesh import MeshQuality, mesh_quality
 from replay.rendered import ObservedRoom, RenderedSequence
-from replay.sequence import Sequence, open_sequence
+from replay.sequence import Sequence
 from slam.trajectory import Trajectory
 
 _DELTA_FRAMES = 30
@@ -65,7 +66,7 @@ def evaluate(
 ) -> None:
     """Replay a recording; measure its path and its map against the truth."""
     options = StreamOptions(limit, poses=poses.value, voxel_size_m=voxel)
-    sequence = open_sequence(path)
+    sequence = open_for_streaming(path, limit)
     if sequence.ground_truth is None:
         raise InputError(f"{path} has no ground truth to evaluate against: use `mapcast replay`")
     truth = sequence.ground_truth

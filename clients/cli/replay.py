@@ -13,6 +13,7 @@ from rich.markup import escape
 from clients.cli.accuracy import RunningAte, path_error_m
 from clients.cli.connection import Server, reach
 from clients.cli.files import write_json
+from clients.cli.opening import open_for_streaming
 from clients.cli.options import (
     HttpOption,
     JsonOption,
@@ -30,7 +31,7 @@ from clients.cli.progress import console, live_line, print_report, replay_line
 from clients.cli.streaming import SequenceStream, StreamedMap, StreamOptions
 from clients.cli.tally import Report, Tally
 from mapcast_client import AsyncClient, connect
-from replay.sequence import Sequence, open_sequence
+from replay.sequence import Sequence
 from slam.trajectory import Trajectory
 
 PathArgument = Annotated[
@@ -53,7 +54,7 @@ def replay(
 ) -> None:
     """Stream a recording through a server and report tracking, speed and map."""
     options = StreamOptions(limit, rate, policy.value, poses.value, voxel)
-    sequence = open_sequence(path)
+    sequence = open_for_streaming(path, limit)
 
     async def run() -> Report:
         async with (

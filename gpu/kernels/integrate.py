@@ -125,8 +125,8 @@ def _add_distances(first, quantised, seen, sign, gate, rgb, sdf_sum, counts, mov
     return refused
 
 
-# One call = the voxels of one cache line, SIMD. The blue sum's carry goes from the low word's top to
-# the high word by hand.
+# One call = the voxels of one cache line, SIMD. The blue sum's carry goes from the top of the low
+# word to the high word by hand.
 @njit(inline="always")
 def _add_colors(first, rgb, removing, color_low, color_high):
     for i in range(first, first + LINE_VOXELS):
@@ -182,6 +182,10 @@ def integrate_blocks(
     sign = int32(-1) if removing else int32(1)
     gate = int32(min_weight) if removing else int32(min_weight - 1)
     m = image_from_grid
+    # Taken out of the tuple once: each time counts references.
+    coords, changes = pool.coords, pool.change
+    sdf_sums, all_counts = pool.sdf_sum, pool.counts
+    color_lows, color_highs = pool.color_low, pool.color_high
     refused = 0
     for task in prange((touched.size + BLOCKS_PER_TASK - 1) // BLOCKS_PER_TASK):
         pixel_index = np.empty(BLOCK_VOXELS, np.int32)
@@ -194,17 +198,17 @@ def integrate_blocks(
         seen = seen_words.view(np.uint8)
         for index in range(task * BLOCKS_PER_TASK, min(touched.size, (task + 1) * BLOCKS_PER_TASK)):
             slot = touched[index]
-            x = pool.coords[slot, 0] * BLOCK_VOX
-            y = pool.coords[slot, 1] * BLOCK_VOX
-            z = pool.coords[slot, 2] * BLOCK_VOX
+            x = coords[slot, 0] * BLOCK_VOX
+            y = coords[slot, 1] * BLOCK_VOX
+            z = coords[slot, 2] * BLOCK_VOX
             first_u = float32(m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3])
             first_v = float32(m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
             first_z = float32(m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
             _project(first_u, first_v, first_z, offsets, width, height, pixel_index, voxel_z)
             _gather(pixel, pixel_index, depth_bits, rgb)
             _measure(depth_bits, voxel_z, truncation, quantised, seen)
-            sdf_sum, counts = pool.sdf_sum[slot], pool.counts[slot]
-            color_low, color_high = pool.color_low[slot], pool.color_high[slot]
+            sdf_sum, counts = sdf_sums[slot], all_counts[slot]
+            color_low, color_high = color_lows[slot], color_highs[slot]
             moved[:] = 0
             for line in range(BLOCK_VOXELS // LINE_VOXELS):
                 flags = seen_words[2 * line] | seen_words[2 * line + 1]
@@ -216,5 +220,5 @@ def integrate_blocks(
                 )
                 if flags & uint64(0x0202020202020202):
                     _add_colors(first, rgb, removing, color_low, color_high)
-            _add_change(moved, pool.change[slot])
+            _add_change(moved, changes[slot])
     return refused

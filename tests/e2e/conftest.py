@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
+
 from mapcast_client import AsyncClient, connect
 from mapcast_client.poses import pose_message
 from mapcast_client.v1 import ingest_pb2
-
 from replay.sequence import Sequence, open_sequence
 from stream.config import ServerConfig
 from stream.server import RunningServer, serve

@@ -6,10 +6,10 @@ import struct
 import grpc
 import numpy as np
 import pytest
+
 from mapcast_client import AsyncClient
 from mapcast_client.errors import MapcastError, SessionError
 from mapcast_client.v1 import ingest_pb2, ingest_pb2_grpc
-
 from replay.sequence import Sequence
 from stream.server import RunningServer
 

@@ -4,9 +4,9 @@ import asyncio
 
 import httpx
 import pytest
+
 from mapcast_client import AsyncClient, connect
 from mapcast_client.v1 import ingest_pb2
-
 from replay.sequence import Sequence
 from stream.server import RunningServer
 

@@ -7,10 +7,10 @@ import httpx
 import numpy as np
 import pytest
 import trimesh
+
 from mapcast_client import AsyncClient, FollowOptions, Map
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.websocket import follow_websocket
-
 from replay.sequence import Sequence
 from slam.trajectory import Trajectory
 from stream.server import RunningServer

@@ -3,8 +3,8 @@
 import asyncio
 
 import psutil
-from mapcast_client import connect
 
+from mapcast_client import connect
 from replay.sequence import Sequence
 from stream.config import ServerConfig
 from stream.server import serve

@@ -7,10 +7,10 @@ import httpx
 import psutil
 import pytest
 import trimesh
+
 from mapcast_client import AsyncClient, Map
 from mapcast_client.errors import SessionError
 from mapcast_client.v1 import ingest_pb2
-
 from replay.sequence import Sequence
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

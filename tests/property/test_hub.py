@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from mapcast_client.delta import DeltaHead, MeshDelta, decode, encode_mesh
 from mapcast_client.map import Map
 from mapcast_client.rows import MeshRow
-
 from stream.hub import Cursor, Hub, MeshBatch
 
 BLOCKS = st.tuples(*[st.integers(-2, 1)] * 3)

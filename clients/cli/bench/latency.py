@@ -12,16 +12,16 @@ from itertools import chain, cycle, islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mapcast_client import AsyncClient, AsyncSession, FollowOptions, Map, connect
-from mapcast_client.delta import MeshDelta, decode
-from mapcast_client.poses import pose_message
-from mapcast_client.v1 import ingest_pb2
-from mapcast_client.websocket import follow_websocket
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_websocket
 
 from clients.cli.bench.figure import Figure
 from clients.cli.bench.served import Served, served
+from mapcast_client import AsyncClient, AsyncSession, FollowOptions, Map, connect
+from mapcast_client.delta import MeshDelta, decode
+from mapcast_client.poses import pose_message
+from mapcast_client.v1 import ingest_pb2
+from mapcast_client.websocket import follow_websocket
 from replay.sequence import Sequence, open_sequence
 
 LATENCY_FRAMES = 300

@@ -6,14 +6,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from clients.cli.bench.figure import Figure
+from clients.cli.bench.served import Served, served
 from mapcast_client import AsyncSession, connect
 from mapcast_client.delta import MeshDelta
 from mapcast_client.errors import DependencyError
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.websocket import follow_websocket
-
-from clients.cli.bench.figure import Figure
-from clients.cli.bench.served import Served, served
 from replay.sequence import Sequence, open_sequence
 from slam.images import decode_frame
 
@@ -91,7 +91,8 @@ async def _stream(
 
 
 async def _receive(
-    session: AsyncSession, count: int) -> tuple[list[ingest_pb2.FrameResult], list[float]]:
+    session: AsyncSession, count: int
+) -> tuple[list[ingest_pb2.FrameResult], list[float]]:
     results, instants_s = [], []
     async for result in session.results():
         results.append(result)
@@ -130,9 +131,7 @@ def _open3d_frames_per_s(sequence: Sequence) -> float:
         depth = o3d.t.geometry.Image(core.Tensor(np.array(decoded.depth)))
         color = o3d.t.geometry.Image(core.Tensor(np.array(decoded.color)))
         if index == 0:
-            views = [
-                slam.Frame(depth.rows, depth.columns, intrinsic, device) for _ in range(2)
-            ]
+            views = [slam.Frame(depth.rows, depth.columns, intrinsic, device) for _ in range(2)]
             seen, raycast = views
         seen.set_data_from_image("depth", depth)
         seen.set_data_from_image("color", color)
@@ -145,4 +144,3 @@ def _open3d_frames_per_s(sequence: Sequence) -> float:
         model.synthesize_model_frame(raycast, scale, 0.1, 4.0)
         durations_s.append(time.perf_counter() - start_s)
     return 1 / statistics.median(durations_s)
-

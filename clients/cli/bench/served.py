@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
+
 from mapcast_client.errors import DependencyError
 
 START_TIMEOUT_S = 120.0

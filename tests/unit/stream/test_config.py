@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from mapcast_client.errors import InputError
 
+from mapcast_client.errors import InputError
 from stream.config import ServerConfig, user_cache
 
 

@@ -6,9 +6,9 @@ import struct
 import threading
 
 import pytest
+
 from mapcast_client.errors import ProtocolError
 from mapcast_client.v1 import ingest_pb2
-
 from stream import ipc
 from stream.worker_pb2 import FromWorker, Ready, ToWorker
 

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from mapcast_client.v1 import ingest_pb2
 
+from mapcast_client.v1 import ingest_pb2
 from stream.sender import OUTBOX_MESSAGES, Sender
 
 

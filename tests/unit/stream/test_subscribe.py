@@ -5,8 +5,8 @@ import threading
 
 import numpy as np
 import pytest
-from mapcast_client.errors import InputError
 
+from mapcast_client.errors import InputError
 from stream.subscribe import CACHED_DELTAS, DeltaCache, Pace, Subscription
 
 

@@ -1,0 +1,25 @@
+"""Opening what is to be streamed."""
+
+from rich.progress import track
+
+from clients.cli.progress import console
+from replay.rendered import RenderedSequence
+from replay.sequence import Sequence, open_sequence
+from stream.config import user_cache
+
+
+def open_for_streaming(path: str, limit: int | None) -> Sequence:
+    """Open a recording; frames of the rendered room are made before they are needed.
+
+    Rendering takes as much CPU as tracking: a stream at camera rate could not have both. They are
+    kept in the user's cache. Raises InputError.
+    """
+    sequence = open_sequence(path, user_cache())
+    if isinstance(sequence, RenderedSequence):
+        count = min(len(sequence), limit or len(sequence))
+        if not console.is_terminal:
+            console.print(f"rendering {count} frames of the room, or reading them from the cache …")
+        frames = sequence.frames(limit)
+        for _ in track(frames, "rendering the room", count, console=console, transient=True):
+            pass
+    return sequence
