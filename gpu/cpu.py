@@ -80,8 +80,15 @@ class CpuBlocks:
         self._missing = np.zeros((rows, columns * self._steps), np.int64)
         self._missing_counts = np.zeros(rows, np.int64)
         self._touched = np.zeros(max_blocks, np.int32)
+        self._make_mesh_scratch(0)
         z, y, x = np.mgrid[:BLOCK_VOX, :BLOCK_VOX, :BLOCK_VOX]
         self._voxels = np.stack([x.ravel(), y.ravel(), z.ravel()]).astype(np.float64)
+
+    def _make_mesh_scratch(self, count: int) -> None:
+        """Rows of bits of `count` blocks; kept, because fresh pages cost more than the work."""
+        self._inside = np.empty((count, ROWS), np.uint16)
+        self._cells = np.empty((count, ROWS), np.uint16)
+        self._edges = np.empty((count, 3, 90), np.uint16)
 
     def _band_steps(self) -> int:
         """Samples across the band of a ray: two voxels apart, the surface among them."""
@@ -173,9 +180,9 @@ class CpuBlocks:
 
     def surface(self, blocks: NDArray[np.int32]) -> Surface:
         """Marching cubes over the (K,) slots `blocks`."""
-        inside = np.empty((len(blocks), ROWS), np.uint16)
-        cells = np.empty((len(blocks), ROWS), np.uint16)
-        edges = np.empty((len(blocks), 3, 90), np.uint16)
+        if len(blocks) > len(self._inside):
+            self._make_mesh_scratch(max(len(blocks), 2 * len(self._inside)))
+        inside, cells, edges = self._inside, self._cells, self._edges
         vertex_counts, triangle_counts = np.empty((2, len(blocks)), np.int64)
         count_surface(
             blocks,

@@ -15,6 +15,8 @@ from gpu.kernels.cases import EDGE_AXIS, EDGE_CORNER, TRIANGLE_COUNTS, TRIANGLES
 ROWS = 100
 """Words per block: lattice rows (z, y) 0–8 at z · 10 + y; cell rows one further in z and y."""
 VERTEX_STEPS = 31
+TASKS = 64
+"""Each takes every 64th block: neighbours in the pool cost alike, so all tasks do."""
 _CELL = 11
 _EDGE_TABLE = 900
 _EDGE_OFFSET = (
@@ -80,44 +82,50 @@ def _lattice_rows(slot, pool, min_weight, flags, inside, valid):
             valid[row] = valid_bits
 
 
-# One work-item = one block of `blocks` (K,) int32. Writes its lattice rows `inside` (K, 100)
-# uint16, its `cells` (K, 100) uint16 that the surface crosses (one further in z and y, zero
-# around), its crossed `edges` (K, 3, 90) uint16, and how many vertices and triangles they make.
+# One work-item = every TASKS-th block of `blocks` (K,) int32. Writes a block's lattice rows
+# `inside` (≥ K, 100) uint16, its `cells` (≥ K, 100) uint16 that the surface crosses (one further
+# in z and y, zero around), its crossed `edges` (≥ K, 3, 90) uint16, and how many vertices and
+# triangles they make.
 # Races: none.
 @njit(parallel=True, **JIT)
 def count_surface(blocks, pool, min_weight, inside, cells, edges, vertex_counts, triangle_counts):
     """Find the cells and edges that the surface crosses."""
     least = uint32(min_weight)
-    for index in prange(blocks.size):
+    for task in prange(TASKS):
         flags = np.empty(128, np.uint64)
         valid = np.empty(ROWS, np.uint16)
-        slot = blocks[index]
-        rows, row_cells, row_edges = inside[index], cells[index], edges[index]
-        _lattice_rows(slot, pool, least, flags, rows, valid)
-        row_cells[:] = 0
-        triangles = 0
-        for z in range(8):
-            for y in range(8):
-                row = z * 10 + y
-                s0, s1, s2, s3 = rows[row], rows[row + 1], rows[row + 10], rows[row + 11]
-                usable = valid[row] & valid[row + 1] & valid[row + 10] & valid[row + 11]
-                some, every = s0 | s1 | s2 | s3, s0 & s1 & s2 & s3
-                crossed = (
-                    usable & (usable >> 1) & (some | (some >> 1)) & ~(every & (every >> 1)) & 0xFF
-                )
-                row_cells[row + _CELL] = uint16(crossed)
-                while crossed:
-                    x = _LOWEST_BIT[crossed]
-                    crossed &= crossed - 1
-                    triangles += TRIANGLE_COUNTS[_case(s0, s1, s2, s3, x)]
-        vertices = uint16(0)
-        if triangles > 0:
-            _crossed_edges(rows, row_cells, row_edges)
-            for axis in range(3):
-                for row in range(90):
-                    vertices = uint16(vertices + _bit_count(row_edges[axis, row]))
-        vertex_counts[index] = vertices
-        triangle_counts[index] = triangles
+        for index in range(task, blocks.size, TASKS):
+            slot = blocks[index]
+            rows, row_cells, row_edges = inside[index], cells[index], edges[index]
+            _lattice_rows(slot, pool, least, flags, rows, valid)
+            row_cells[:] = 0
+            triangles = 0
+            for z in range(8):
+                for y in range(8):
+                    row = z * 10 + y
+                    s0, s1, s2, s3 = rows[row], rows[row + 1], rows[row + 10], rows[row + 11]
+                    usable = valid[row] & valid[row + 1] & valid[row + 10] & valid[row + 11]
+                    some, every = s0 | s1 | s2 | s3, s0 & s1 & s2 & s3
+                    crossed = (
+                        usable
+                        & (usable >> 1)
+                        & (some | (some >> 1))
+                        & ~(every & (every >> 1))
+                        & 0xFF
+                    )
+                    row_cells[row + _CELL] = uint16(crossed)
+                    while crossed:
+                        x = _LOWEST_BIT[crossed]
+                        crossed &= crossed - 1
+                        triangles += TRIANGLE_COUNTS[_case(s0, s1, s2, s3, x)]
+            vertices = uint16(0)
+            if triangles > 0:
+                _crossed_edges(rows, row_cells, row_edges)
+                for axis in range(3):
+                    for row in range(90):
+                        vertices = uint16(vertices + _bit_count(row_edges[axis, row]))
+            vertex_counts[index] = vertices
+            triangle_counts[index] = triangles
 
 
 @njit(inline="always")
@@ -161,9 +169,9 @@ def _mix_channel(sum0, weight0, sum1, weight1):
     return uint8(float32(sum0) * weight0 + float32(sum1) * weight1 + float32(0.5))
 
 
-# One work-item = one block of `blocks`: its vertices and triangles go to the rows of the flat
-# outputs that begin at `vertex_starts`, `triangle_starts` (K,) int64. `vertices` (V, 3) uint8 in
-# 1/31 voxel, kept off lattice points so that no two vertices of a block coincide; `colors`
+# One work-item = every TASKS-th block of `blocks`. Its vertices and triangles go to the rows of the
+# flat outputs that begin at `vertex_starts`, `triangle_starts` (K,) int64. `vertices` (V, 3) uint8
+# in 1/31 voxel, kept off lattice points so that no two vertices of a block coincide; `colors`
 # (V, 3) uint8; `triangles` (T, 3) uint16; `along` (V,) float32, the exact place on the edge;
 # `edge_codes` (V,) int16 = axis · 900 + (z · 10 + y) · 9 + x; `digests` (K,) uint64 of the
 # content, 0 when empty. Races: none. Blocks on both sides of a face compute equal vertices there.
@@ -185,85 +193,93 @@ def write_surface(
     digests,
 ):
     """Write the vertices and triangles that `count_surface` counted."""
-    for index in prange(blocks.size):
-        digests[index] = 0
-        if triangle_counts[index] == 0:
-            continue
+    # Taken out of the tuple once: each time counts references.
+    upper, sdf_sum, counts = pool.upper, pool.sdf_sum, pool.counts
+    color_low, color_high = pool.color_low, pool.color_high
+    for task in prange(TASKS):
         vertex_at = np.empty(3 * _EDGE_TABLE, np.uint16)
-        slot = blocks[index]
-        first = vertex_starts[index]
-        at = first
-        digest = uint64(slot * 0 + 1)
-        for axis in range(3):
-            dx, dy, dz = int32(axis == 0), int32(axis == 1), int32(axis == 2)
-            for row in range(90):
-                crossed = int32(edges[index, axis, row])
-                z, y = row // 10, row % 10
+        for index in range(task, blocks.size, TASKS):
+            digests[index] = 0
+            if triangle_counts[index] == 0:
+                continue
+            slot = blocks[index]
+            first = vertex_starts[index]
+            at = first
+            digest = uint64(slot * 0 + 1)
+            for axis in range(3):
+                dx, dy, dz = int32(axis == 0), int32(axis == 1), int32(axis == 2)
+                for row in range(90):
+                    crossed = int32(edges[index, axis, row])
+                    z, y = row // 10, row % 10
+                    while crossed:
+                        x = _LOWEST_BIT[crossed]
+                        crossed &= crossed - 1
+                        x1, y1, z1 = x + dx, y + dy, z + dz
+                        slot0 = upper[slot, (x >> 3) | ((y >> 3) << 1) | ((z >> 3) << 2)]
+                        slot1 = upper[slot, (x1 >> 3) | ((y1 >> 3) << 1) | ((z1 >> 3) << 2)]
+                        i0 = (z & 7) * 64 + (y & 7) * 8 + (x & 7)
+                        i1 = (z1 & 7) * 64 + (y1 & 7) * 8 + (x1 & 7)
+
+                        # t = d0 / (d0 - d1) of the means d = sum / weight, with one division.
+                        word0, word1 = counts[slot0, i0], counts[slot1, i1]
+                        d0 = float32(sdf_sum[slot0, i0]) * float32(word1 & uint32(0xFFFF))
+                        d1 = float32(sdf_sum[slot1, i1]) * float32(word0 & uint32(0xFFFF))
+                        t = d0 / (d0 - d1)
+                        step = min(max(int32(t * float32(VERTEX_STEPS) + float32(0.5)), 1), 30)
+                        vertices[at, 0] = x * VERTEX_STEPS + step * dx
+                        vertices[at, 1] = y * VERTEX_STEPS + step * dy
+                        vertices[at, 2] = z * VERTEX_STEPS + step * dz
+
+                        n0, n1 = float32(word0 >> uint32(16)), float32(word1 >> uint32(16))
+                        share0 = float32(1) if n1 == 0 else float32(1) - t
+                        share0 = float32(0) if n0 == 0 else share0
+                        w0 = share0 / max(n0, float32(1))
+                        w1 = (float32(1) - share0) / max(n1, float32(1))
+                        low0, low1 = color_low[slot0, i0], color_low[slot1, i1]
+                        high0, high1 = color_high[slot0, i0], color_high[slot1, i1]
+                        field = uint32(0x1FFFFF)
+                        blue0 = (low0 >> uint32(21)) | ((high0 >> uint32(21)) << uint32(11))
+                        blue1 = (low1 >> uint32(21)) | ((high1 >> uint32(21)) << uint32(11))
+                        red = _mix_channel(low0 & field, w0, low1 & field, w1)
+                        green = _mix_channel(high0 & field, w0, high1 & field, w1)
+                        blue = _mix_channel(blue0, w0, blue1, w1)
+                        if n0 + n1 == 0:
+                            red = green = blue = uint8(_NO_COLOR)
+                        colors[at, 0], colors[at, 1], colors[at, 2] = red, green, blue
+
+                        code = axis * _EDGE_TABLE + row * 9 + x
+                        along[at] = t
+                        edge_codes[at] = code
+                        vertex_at[code] = at - first
+                        rgb = (
+                            uint64(red)
+                            | (uint64(green) << uint64(8))
+                            | (uint64(blue) << uint64(16))
+                        )
+                        digest = _mix(
+                            digest,
+                            rgb | (uint64(step) << uint64(24)) | (uint64(code) << uint64(32)),
+                        )
+                        at += 1
+
+            at = triangle_starts[index]
+            for row in range(78):
+                crossed = int32(cells[index, row + _CELL])
+                s0 = int32(inside[index, row])
+                s1 = int32(inside[index, row + 1])
+                s2 = int32(inside[index, row + 10])
+                s3 = int32(inside[index, row + 11])
                 while crossed:
                     x = _LOWEST_BIT[crossed]
                     crossed &= crossed - 1
-                    x1, y1, z1 = x + dx, y + dy, z + dz
-                    slot0 = pool.upper[slot, (x >> 3) | ((y >> 3) << 1) | ((z >> 3) << 2)]
-                    slot1 = pool.upper[slot, (x1 >> 3) | ((y1 >> 3) << 1) | ((z1 >> 3) << 2)]
-                    i0 = (z & 7) * 64 + (y & 7) * 8 + (x & 7)
-                    i1 = (z1 & 7) * 64 + (y1 & 7) * 8 + (x1 & 7)
-
-                    # t = d0 / (d0 - d1) of the mean distances d = sum / weight, with one division.
-                    word0, word1 = pool.counts[slot0, i0], pool.counts[slot1, i1]
-                    d0 = float32(pool.sdf_sum[slot0, i0]) * float32(word1 & uint32(0xFFFF))
-                    d1 = float32(pool.sdf_sum[slot1, i1]) * float32(word0 & uint32(0xFFFF))
-                    t = d0 / (d0 - d1)
-                    step = min(max(int32(t * float32(VERTEX_STEPS) + float32(0.5)), 1), 30)
-                    vertices[at, 0] = x * VERTEX_STEPS + step * dx
-                    vertices[at, 1] = y * VERTEX_STEPS + step * dy
-                    vertices[at, 2] = z * VERTEX_STEPS + step * dz
-
-                    n0, n1 = float32(word0 >> uint32(16)), float32(word1 >> uint32(16))
-                    share0 = float32(1) if n1 == 0 else float32(1) - t
-                    share0 = float32(0) if n0 == 0 else share0
-                    w0 = share0 / max(n0, float32(1))
-                    w1 = (float32(1) - share0) / max(n1, float32(1))
-                    low0, low1 = pool.color_low[slot0, i0], pool.color_low[slot1, i1]
-                    high0, high1 = pool.color_high[slot0, i0], pool.color_high[slot1, i1]
-                    field = uint32(0x1FFFFF)
-                    blue0 = (low0 >> uint32(21)) | ((high0 >> uint32(21)) << uint32(11))
-                    blue1 = (low1 >> uint32(21)) | ((high1 >> uint32(21)) << uint32(11))
-                    red = _mix_channel(low0 & field, w0, low1 & field, w1)
-                    green = _mix_channel(high0 & field, w0, high1 & field, w1)
-                    blue = _mix_channel(blue0, w0, blue1, w1)
-                    if n0 + n1 == 0:
-                        red = green = blue = uint8(_NO_COLOR)
-                    colors[at, 0], colors[at, 1], colors[at, 2] = red, green, blue
-
-                    code = axis * _EDGE_TABLE + row * 9 + x
-                    along[at] = t
-                    edge_codes[at] = code
-                    vertex_at[code] = at - first
-                    rgb = uint64(red) | (uint64(green) << uint64(8)) | (uint64(blue) << uint64(16))
-                    digest = _mix(
-                        digest,
-                        rgb | (uint64(step) << uint64(24)) | (uint64(code) << uint64(32)),
-                    )
-                    at += 1
-
-        at = triangle_starts[index]
-        for row in range(78):
-            crossed = int32(cells[index, row + _CELL])
-            s0 = int32(inside[index, row])
-            s1 = int32(inside[index, row + 1])
-            s2 = int32(inside[index, row + 10])
-            s3 = int32(inside[index, row + 11])
-            while crossed:
-                x = _LOWEST_BIT[crossed]
-                crossed &= crossed - 1
-                case = _case(s0, s1, s2, s3, x)
-                digest = _mix(digest, uint64(case | (x << 8) | (row << 16)))
-                for triangle in range(TRIANGLE_COUNTS[case]):
-                    for corner in range(3):
-                        edge = TRIANGLES[case, 3 * triangle + corner]
-                        triangles[at, corner] = vertex_at[row * 9 + x + _EDGE_OFFSET[edge]]
-                    at += 1
-        digests[index] = digest | uint64(1)
+                    case = _case(s0, s1, s2, s3, x)
+                    digest = _mix(digest, uint64(case | (x << 8) | (row << 16)))
+                    for triangle in range(TRIANGLE_COUNTS[case]):
+                        for corner in range(3):
+                            edge = TRIANGLES[case, 3 * triangle + corner]
+                            triangles[at, corner] = vertex_at[row * 9 + x + _EDGE_OFFSET[edge]]
+                        at += 1
+            digests[index] = digest | uint64(1)
 
 
 # One call = all rows, serial: rows that are not kept are closed up in place.
@@ -273,13 +289,15 @@ def close_up(keep, vertex_counts, triangle_counts, vertices, colors, triangles):
     vertex_from = vertex_to = triangle_from = triangle_to = int64(0)
     for row in range(keep.size):
         if keep[row]:
-            for i in range(vertex_counts[row]):
-                for axis in range(3):
-                    vertices[vertex_to + i, axis] = vertices[vertex_from + i, axis]
-                    colors[vertex_to + i, axis] = colors[vertex_from + i, axis]
-            for i in range(triangle_counts[row]):
-                for corner in range(3):
-                    triangles[triangle_to + i, corner] = triangles[triangle_from + i, corner]
+            # Nothing moves before the first row with content that is dropped.
+            if vertex_to < vertex_from:
+                for i in range(vertex_counts[row]):
+                    for axis in range(3):
+                        vertices[vertex_to + i, axis] = vertices[vertex_from + i, axis]
+                        colors[vertex_to + i, axis] = colors[vertex_from + i, axis]
+                for i in range(triangle_counts[row]):
+                    for corner in range(3):
+                        triangles[triangle_to + i, corner] = triangles[triangle_from + i, corner]
             vertex_to += vertex_counts[row]
             triangle_to += triangle_counts[row]
         vertex_from += vertex_counts[row]
