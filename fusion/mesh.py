@@ -18,7 +18,7 @@ class Mesher:
     One thread calls it, the volume's.
     """
 
-    def __init__(self, volume: Volume, threshold: float = 3.0) -> None:
+    def __init__(self, volume: Volume, threshold: float = 6.0) -> None:
         """Follow a volume from now on.
 
         `changed` meshes a block again when the distances in it moved by more than `threshold`

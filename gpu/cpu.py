@@ -7,6 +7,7 @@ hand in; see `fusion.volume` for the meaning of the numbers.
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,6 +73,7 @@ class CpuBlocks:
         self._stamp = 0
         self.count = 0
 
+        self._rgba = np.zeros((camera.height_px, camera.width_px, 4), np.uint8)
         self._pixels = np.zeros((camera.height_px, camera.width_px), np.uint64)
         self._steps = self._band_steps()
         self._stride_px = self._ray_stride_px()
@@ -109,9 +111,9 @@ class CpuBlocks:
     ) -> None:
         """Take the images of the view that comes next: (H, W) and (H, W, 3)."""
         low_m, high_m = self._grid.depth_min_m, self._grid.depth_max_m
-        pack_pixels(
-            _read_only(depth), float(depth_scale_m), low_m, high_m, _read_only(color), self._pixels
-        )
+        cv2.cvtColor(color, cv2.COLOR_RGB2RGBA, dst=self._rgba)  # byte shuffles are SIMD there
+        rgba = self._rgba.view(np.uint32)[:, :, 0]
+        pack_pixels(_read_only(depth), float(depth_scale_m), low_m, high_m, rgba, self._pixels)
 
     def touch(self, world_from_camera: Mat4, allocate: bool) -> tuple[NDArray[np.int32], int]:
         """Find the blocks in the band around the loaded depth, new ones too when `allocate`.

@@ -20,7 +20,7 @@ from slam.orbslam3_map import SessionMap
 from slam.orbslam3_settings import settings_yaml
 from slam.tracker import TrackedFrame, TrackingState
 
-_KEYFRAMES_PER_POLL = 100
+_KEYFRAMES_PER_POLL = 40
 """Up to so many keyframes are polled at every frame, more of them less often: ≤ 1.5 ms a frame."""
 
 _CORRECTION_MIN = 0.005

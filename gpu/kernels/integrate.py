@@ -28,21 +28,18 @@ CROSSED = 1024.0
 """What a voxel that starts or ceases to be meshed adds to its block's change."""
 
 
-# One work-item = one image row. `depth` (H, W) uint16 or float32, `color` (H, W, 3) uint8;
-# `pixels` (H, W) uint64: float32 bits of the depth in metres (0 outside [low_m, high_m]) below,
-# r | g << 8 | b << 16 above. Races: none.
+# One work-item = one image row, SIMD. `depth` (H, W) uint16 or float32, `rgba` (H, W) uint32 with
+# r in the lowest byte; `pixels` (H, W) uint64: float32 bits of the depth in metres (0 outside
+# [low_m, high_m]) below, r | g << 8 | b << 16 above. Races: none.
 @njit(parallel=True, **JIT)
-def pack_pixels(depth, depth_scale_m, low_m, high_m, color, pixels):
+def pack_pixels(depth, depth_scale_m, low_m, high_m, rgba, pixels):
     """Bring depth and colour of a pixel into one word, so that a voxel gathers once."""
     scale_m, low, high = float32(depth_scale_m), float32(low_m), float32(high_m)
     for row in prange(depth.shape[0]):
         for column in range(depth.shape[1]):
             depth_m = float32(depth[row, column]) * scale_m
             depth_m = depth_m if (depth_m >= low) & (depth_m <= high) else float32(0)
-            red = uint32(color[row, column, 0])
-            green = uint32(color[row, column, 1])
-            blue = uint32(color[row, column, 2])
-            rgb = uint32(red | (green << uint32(8)) | (blue << uint32(16)))
+            rgb = rgba[row, column] & uint32(0xFFFFFF)
             pixels[row, column] = uint64(bits_of(depth_m)) | (uint64(rgb) << uint64(32))
 
 

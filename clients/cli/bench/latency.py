@@ -1,13 +1,10 @@
 """Paced at camera rate through a real server: latency, CPU, and what a stalled reader costs."""
 
 import asyncio
-import json
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from itertools import chain, cycle, islice
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +13,7 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_websocket
 
 from clients.cli.bench.figure import Figure
+from clients.cli.bench.readers import reading
 from clients.cli.bench.served import Served, served
 from mapcast_client import AsyncClient, AsyncSession, FollowOptions, Map, connect
 from mapcast_client.delta import MeshDelta, decode
@@ -113,27 +111,14 @@ async def _load(sequence: Sequence, server: Served) -> list[Figure]:
 
 async def _under_load(sequence: Sequence, server: Served, readers: int) -> tuple[float, int]:
     async with _opened(sequence, server, voxel_size_m=0.02) as (_, session):
-        with _reading(server, session.id, readers):
+        with reading(server.http_url, session.id, readers, MESSAGES_PER_S) as totals:
             before_s, start_s = server.cpu_s(), time.perf_counter()
             frames = islice(sequence.frames(), LOAD_FRAMES)
             dropped = await _pace(session, frames, sequence, {})
             cores = (server.cpu_s() - before_s) / (time.perf_counter() - start_s)
             await session.finish()
+    assert totals["messages"] > 0, "the readers read nothing"
     return cores, dropped
-
-
-@contextmanager
-def _reading(server: Served, session: str, readers: int) -> Iterator[None]:
-    command = [sys.executable, "-m", "clients.cli.bench.readers"]
-    arguments = [server.http_url, session, str(readers), str(MESSAGES_PER_S)]
-    process = subprocess.Popen(
-        command + arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield
-    finally:
-        output, _ = process.communicate(input="")
-        assert json.loads(output)["messages"] > 0, "the readers read nothing"
 
 
 async def _stall(sequence: Sequence, server: Served) -> list[Figure]:

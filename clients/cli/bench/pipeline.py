@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from clients.cli.bench.figure import Figure
+from clients.cli.bench.readers import reading
 from clients.cli.bench.served import Served, served
 from mapcast_client import AsyncSession, connect
-from mapcast_client.delta import MeshDelta
 from mapcast_client.errors import DependencyError
 from mapcast_client.v1 import ingest_pb2
-from mapcast_client.websocket import follow_websocket
 from replay.sequence import Sequence, open_sequence
 from slam.images import decode_frame
 
 VOXEL_M = 0.01
 TARGET_FRAMES_PER_S = 40.0
 TARGET_MESH_HZ = 10.0
+MESH_HZ = 10.5
 PEER_FRAMES = 100
 STAGES = ("decode_ms", "track_ms", "fuse_ms", "mesh_ms")
 
@@ -73,21 +73,18 @@ async def _stream(
 ) -> tuple[list[ingest_pb2.FrameResult], float, int]:
     """All results, the seconds from the first to the last, and the mesh updates seen."""
     frames = list(sequence.frames())
-    fusion = ingest_pb2.FusionSettings(voxel_size_m=VOXEL_M)
+    fusion = ingest_pb2.FusionSettings(voxel_size_m=VOXEL_M, mesh_rate_hz=MESH_HZ)
     async with connect(server.grpc_address) as client:
         session = await client.open(
             sequence.calibration.to_message(), "bench pipeline", "lossless", "tracked", fusion
         )
-        counting = asyncio.create_task(_count_updates(server, session.id))
-        receiving = asyncio.create_task(_receive(session, len(frames)))
-        for frame in frames:
-            await session.send(frame)
-        results, instants_s = await receiving
-        counting.cancel()
-        updates = (await asyncio.gather(counting, return_exceptions=True))[0]
-        assert isinstance(updates, int)
+        with reading(server.http_url, session.id, 1, 0) as totals:
+            receiving = asyncio.create_task(_receive(session, len(frames)))
+            for frame in frames:
+                await session.send(frame)
+            results, instants_s = await receiving
         await session.finish()
-    return results, instants_s[-1] - instants_s[0], updates
+    return results, instants_s[-1] - instants_s[0], totals["updates"]
 
 
 async def _receive(
@@ -100,17 +97,6 @@ async def _receive(
         if len(results) == count:
             break
     return results, instants_s
-
-
-async def _count_updates(server: Served, session: str) -> int:
-    frames = set()
-    try:
-        async for delta in follow_websocket(server.http_url, session):
-            if isinstance(delta, MeshDelta):
-                frames.add(delta.head.frame_index)
-    except asyncio.CancelledError:
-        pass
-    return len(frames)
 
 
 def _open3d_frames_per_s(sequence: Sequence) -> float:
