@@ -7,7 +7,7 @@ from fusion.volume import BlockIndices, Volume
 from gpu.cpu import Surface
 from gpu.kernels import BLOCK_VOX
 from gpu.kernels.marching_cubes import close_up
-from mapcast_client.mesh import TriangleMesh
+from mapcast_client.mesh import TriangleMesh, number_distinct
 from mapcast_client.rows import MeshRows
 
 
@@ -84,10 +84,8 @@ def extract_mesh(volume: Volume) -> TriangleMesh:
     surface = volume.surface(blocks)
     axis, lattice = _edges_of(volume.block_coords, surface)
 
-    # A vertex is its edge: 20 bits an axis around the smallest corner, two for the direction.
-    low = lattice.min(axis=0, initial=np.iinfo(np.int32).max)
-    keys = (lattice - low) @ np.array([1 << 42, 1 << 22, 1 << 2]) + axis
-    _, first, merged = np.unique(keys, return_index=True, return_inverse=True)
+    # A vertex is its edge: its lower end and its direction.
+    first, merged = number_distinct(np.column_stack([lattice, axis]))
     along = np.zeros((len(first), 3))
     along[np.arange(len(first)), axis[first]] = surface.along[first]
     vertices = (lattice[first] + along) * volume.settings.voxel_size_m

@@ -33,12 +33,17 @@ def ate_rmse_m(estimated: Trajectory, truth: Trajectory, *, scaled: bool = False
     """RMSE of the camera centres after the best rigid alignment; `scaled`: similarity.
 
     Poses belong together when their instants differ by at most 1 ms. Raises InputError if fewer
-    than three do.
+    than three do, or a scale is asked for of a path that stands still.
     """
+    from evo.core.geometry import GeometryException
     from evo.core.metrics import APE, PoseRelation
 
     estimated_path, true_path = _matched(estimated, truth)
-    estimated_path.align(true_path, correct_scale=scaled)
+    try:
+        estimated_path.align(true_path, correct_scale=scaled)
+    except GeometryException:
+        # evo refuses a straight path, for its rotation is not determined; its error is.
+        return _straight_rmse_m(estimated_path.positions_xyz, true_path.positions_xyz, scaled)
     metric = APE(PoseRelation.translation_part)
     metric.process_data((true_path, estimated_path))
     return _rmse(metric.error)
@@ -68,15 +73,18 @@ def relative_error(
 
 
 def truth_from_estimated(estimated: Trajectory, truth: Trajectory) -> Mat4:
-    """The rigid transform that takes the estimate's world to the truth's (Umeyama 1991).
+    """The rigid transform that takes the estimate's world to the truth's (Umeyama 1991, eq. 40-41).
 
-    Raises InputError if fewer than three poses belong together.
+    It aligns each camera's centre and the points one metre along its axes: a short or straight
+    walk leaves the centres' rotation open, the cameras' own rotations do not. Raises InputError if
+    fewer than three poses belong together.
     """
     pairs = _pairs(estimated, truth)
-    sums = LiveAte()
-    for i, j in pairs:
-        sums.add(estimated.world_from_camera[i], truth.world_from_camera[j])
-    return sums.truth_from_estimated()
+    from_points = _axis_points(estimated.world_from_camera[pairs[:, 0]])
+    to_points = _axis_points(truth.world_from_camera[pairs[:, 1]])
+    from_centre, to_centre = from_points.mean(axis=0), to_points.mean(axis=0)
+    rotation = _rotation(from_points - from_centre, to_points - to_centre)
+    return rigid(rotation, to_centre - rotation @ from_centre)
 
 
 class LiveAte:
@@ -110,27 +118,12 @@ class LiveAte:
         """
         if self._count < _FEWEST_POSES:
             return None
-        covariance, means = self._centred()
+        means = self._sums / self._count
         variances = self._squares / self._count - float((means**2).sum())
+        covariance = self._products / self._count - np.outer(means[1], means[0])
         u, s, vt = np.linalg.svd(covariance)
         s[2] *= np.sign(np.linalg.det(u @ vt))
         return float(np.sqrt(max(variances - 2 * s.sum(), 0.0)))
-
-    def truth_from_estimated(self) -> Mat4:
-        """The best rigid alignment so far (Umeyama 1991, eq. 40-41). Raises InputError."""
-        if self._count < _FEWEST_POSES:
-            raise InputError(f"{self._count} poses belong together, alignment needs 3")
-        covariance, means = self._centred()
-        u, _, vt = np.linalg.svd(covariance)
-        u[:, 2] *= np.linalg.det(u @ vt)
-        rotation = u @ vt
-        centre_a, centre_b = means + self._first
-        return rigid(rotation, centre_b - rotation @ centre_a)
-
-    def _centred(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(3, 3) covariance of truth and estimate, and both means (2, 3)."""
-        means = self._sums / self._count
-        return self._products / self._count - np.outer(means[1], means[0]), means
 
 
 def _pairs(estimated: Trajectory, truth: Trajectory) -> NDArray[np.int64]:
@@ -160,6 +153,34 @@ def _matched(
         )
     )
     return first, second
+
+
+def _axis_points(world_from_camera: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(4K, 3) the centres of (K, 4, 4) cameras and the points one metre along their axes."""
+    centres = world_from_camera[:, :3, 3]
+    along = centres[:, None] + world_from_camera[:, :3, :3].transpose(0, 2, 1)
+    return np.concatenate([centres, along.reshape(-1, 3)])
+
+
+def _straight_rmse_m(
+    estimated: NDArray[np.float64], true: NDArray[np.float64], scaled: bool
+) -> float:
+    """RMSE of (K, 3) centres after the best alignment, one of many."""
+    a, b = estimated - estimated.mean(axis=0), true - true.mean(axis=0)
+    turned = a @ _rotation(a, b).T
+    if scaled:
+        if not a.any():
+            raise InputError("the estimated path stands still: it has no scale")
+        turned *= np.vdot(turned, b) / np.vdot(a, a)
+    return _rmse(np.linalg.norm(turned - b, axis=1))
+
+
+def _rotation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, 3) that takes centred points (K, 3) `a` best to `b` (Umeyama 1991, eq. 40)."""
+    u, _, vt = np.linalg.svd(b.T @ a)
+    u[:, 2] *= np.linalg.det(u @ vt)
+    rotation: NDArray[np.float64] = u @ vt
+    return rotation
 
 
 def _rmse(errors: NDArray[np.float64]) -> float:

@@ -1,5 +1,6 @@
 """Poses that the sender brings: a tracker that only checks them."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -10,6 +11,8 @@ from slam.geometry import Mat4, require_rigid
 from slam.tracker import TrackedFrame, TrackingState
 
 _FRAMES_PER_KEYFRAME = 10
+_LIMIT_M = 100_000.0
+"""Beyond any walk or flight; float64 poses within it are exact to nanometres."""
 
 
 class GivenPoseTracker:
@@ -29,11 +32,11 @@ class GivenPoseTracker:
         """Check one frame and its pose. `inliers` stays 0.
 
         Raises FrameError if the frame does not fit the calibration, goes back in time, or brings
-        no pose or one that is not rigid; StateError after `close`.
+        no pose, one that is not rigid or one beyond 100 km; StateError after `close`.
         """
         if self._closed:
             raise StateError("the tracker is closed")
-        world_from_camera = _rigid_pose(frame)
+        world_from_camera = _checked_pose(frame)
         self._gate.admit(frame)
         is_keyframe = self._frames % _FRAMES_PER_KEYFRAME == 0
         self._frames += 1
@@ -53,12 +56,19 @@ class GivenPoseTracker:
         self._closed = True
 
 
-def _rigid_pose(frame: Frame) -> Mat4:
+def _checked_pose(frame: Frame) -> Mat4:
     if frame.world_from_camera is None:
         raise FrameError(
             f"frame {frame.index}: brings no world_from_camera, which given poses need"
         )
+    name = f"frame {frame.index}: world_from_camera"
     try:
-        return require_rigid(frame.world_from_camera, f"frame {frame.index}: world_from_camera")
+        world_from_camera = require_rigid(frame.world_from_camera, name)
     except InputError as error:
         raise FrameError(str(error)) from None
+    distance_m = math.hypot(*world_from_camera[:3, 3])
+    if not distance_m <= _LIMIT_M:
+        raise FrameError(
+            f"{name} leads {distance_m:.6g} m from the origin, must be at most {_LIMIT_M:.6g} m"
+        )
+    return world_from_camera

@@ -43,7 +43,9 @@ class ServerConfig:
     sender_timeout_s: float = 60.0
     """A session without a sender is finished after this."""
     stall_timeout_s: float = 60.0
-    """A worker that answers nothing for so long is killed; a subscriber may stall ten times it."""
+    """A worker that owes an answer and is silent for so long is ended."""
+    subscriber_stall_timeout_s: float = 600.0
+    """A subscriber that takes nothing for so long is let go."""
     message_bytes: int = 512 << 10
     """Row bytes in one mesh message, before compression."""
 
@@ -54,7 +56,7 @@ class ServerConfig:
         for name in ("max_sessions", "max_subscribers", "queue_frames", "window_frames"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}, must be at least 1")
-        for name in ("sender_timeout_s", "stall_timeout_s"):
+        for name in ("sender_timeout_s", "stall_timeout_s", "subscriber_stall_timeout_s"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}, must be positive")
         if not 1 << 10 <= self.message_bytes <= 32 << 20:
@@ -102,4 +104,5 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
             return kind(value)
         return Path(value)
     except (ValueError, TypeError, KeyError):
-        raise InputError(f"setting {name} is {value!r}, must be {kind.__name__}") from None
+        wanted = kind.__name__ if isinstance(kind, type) else "a path"
+        raise InputError(f"setting {name} is {value!r}, must be {wanted}") from None

@@ -1,11 +1,13 @@
 """Errors of the server, and the code each has on the wire.
 
-MapcastError
-└── ServerError
-├── SessionNotFound
-├── SessionBusy     the session has a sender already, or takes none any more
-├── ServerFull      no room for another session or subscriber
-└── WorkerDied      the session's process is gone; the map so far stays
+    MapcastError
+    └── ServerError             what the server refuses or cannot do
+        ├── SessionNotFound
+        ├── SessionBusy         the session has a sender already, or takes none any more
+        ├── ServerFull          no room for another session or subscriber
+        └── WorkerDied          the session's process is gone; the map so far stays
+
+Bad input is `InputError`, as everywhere.
 """
 
 from mapcast_client.errors import InputError, MapcastError

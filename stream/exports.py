@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.rows import MeshRow, MeshRows
 from mapcast_client.v1 import ingest_pb2
@@ -19,6 +20,8 @@ CONTENT_TYPES = {
     "obj": "text/plain; charset=utf-8",
     "glb": "model/gltf-binary",
 }
+MAX_VIEW_PX = 3 << 20
+"""19 bytes each: what fits a gRPC message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,12 @@ async def export_mesh(session: Session, mesh_format: str) -> bytes:
     From the volume at full precision; when the worker is gone, from the published rows (1/31
     voxel). Raises InputError for an unknown format.
     """
-    try:
-        (data,) = await session.query(Query(export_format=mesh_format))
-    except WorkerDied:
-        rows = session.hub.rows()
-        return await asyncio.to_thread(_encode_rows, rows, session.voxel_size_m, mesh_format)
+    async with session.exporting:
+        try:
+            (data,) = await session.query(Query(export_format=mesh_format))
+        except WorkerDied:
+            rows = session.hub.rows()
+            return await asyncio.to_thread(_encode_rows, rows, session.voxel_size_m, mesh_format)
     return data
 
 
@@ -55,7 +59,7 @@ async def trajectory_tum(session: Session) -> str:
     try:
         (text,) = await session.query(Query(trajectory=True))
     except WorkerDied:
-        rows = list({row.index: row for row in session.hub.poses}.values())
+        rows = list({row.capture_ns: row for row in session.hub.poses}.values())
         poses = [from_pose_vector(np.array(row.world_from_camera)) for row in rows]
         instants = np.array([row.capture_ns for row in rows], np.int64)
         return Trajectory(instants, np.array(poses).reshape(-1, 4, 4)).to_tum()
@@ -66,5 +70,11 @@ async def raycast(
     session: Session, camera: ingest_pb2.Camera, world_from_camera: ingest_pb2.Pose
 ) -> RaycastImages:
     """What a camera would see of the map. Raises InputError, WorkerDied."""
+    pixels = camera.width_px * camera.height_px
+    if pixels > MAX_VIEW_PX:
+        raise InputError(
+            f"a view of {camera.width_px}x{camera.height_px} px has {pixels} pixels, "
+            f"limit {MAX_VIEW_PX}"
+        )
     query = Query(raycast=Raycast(camera=camera, world_from_camera=world_from_camera))
     return RaycastImages(*await session.query(query))

@@ -9,7 +9,7 @@ import grpc
 from mapcast_client.errors import InputError, MapcastError
 from mapcast_client.v1 import ingest_pb2, ingest_pb2_grpc
 from mapcast_client.v1.ingest_pb2 import ClientMessage, Control, ServerMessage
-from stream.errors import wire_error
+from stream.errors import ServerError, wire_error
 from stream.registry import Registry
 from stream.sender import Sender
 from stream.session import Session
@@ -32,8 +32,7 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
         sender = Sender()
         reading = asyncio.create_task(self._read(requests, sender))
         try:
-            while True:
-                message = await sender.next_message()
+            while (message := await sender.next_message()) is not None:
                 yield message
                 if message.HasField("finished") or message.error.fatal:
                     return
@@ -45,15 +44,20 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
         session = None
         try:
             async for message in requests:
+                await sender.room()
                 if session is None:
                     session = await self._open(message, sender)
                 else:
                     await self._handle(session, sender, message)
         except MapcastError as error:
             sender.tell(wire_error(error, fatal=True))
+        except Exception as error:  # a bug; its sender must not wait for ever
+            logger.exception("a sender's stream broke")
+            sender.tell(wire_error(ServerError(f"internal error: {error!r}"), fatal=True))
         finally:
             if session is not None:
                 session.detach(sender)
+            sender.close()
 
     async def _open(self, message: ClientMessage, sender: Sender) -> Session:
         if not message.HasField("open"):

@@ -53,23 +53,26 @@ class MapsService(maps_pb2_grpc.MapsServicer):
         try:
             first = await anext(requests)
             subscription = _subscription(first)
-            follower = self._registry.follower(first.session, subscription)
         except StopAsyncIteration:
             return
-        except MapcastError as error:
-            await _abort(context, error)
+
+        stall_s = self._registry.config.subscriber_stall_timeout_s
 
         async def send(delta: bytes) -> None:
-            await context.write(maps_pb2.MapDelta(arrow=delta))
+            async with asyncio.timeout(stall_s):
+                await context.write(maps_pb2.MapDelta(arrow=delta))
 
-        following = asyncio.create_task(follower.follow(send))
-        listening = asyncio.create_task(_listen(requests, subscription))
         try:
-            await following
-        finally:
-            for task in (following, listening):
-                task.cancel()
-            await asyncio.gather(following, listening, return_exceptions=True)
+            with self._registry.follower(first.session, subscription) as follower:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(follower.follow(send))
+                    tasks.create_task(_listen(requests, subscription))
+        except* MapcastError as group:
+            refusal = group.exceptions[0]
+            assert isinstance(refusal, MapcastError)
+            await _abort(context, refusal)
+        except* TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the subscriber reads nothing")
 
     async def Export(
         self, request: maps_pb2.ExportRequest, context: Context
@@ -98,19 +101,20 @@ class MapsService(maps_pb2_grpc.MapsServicer):
 
 def _subscription(request: maps_pb2.SubscribeRequest) -> Subscription:
     subscription = Subscription(
-        since=request.since,
-        epoch=request.epoch,
-        compression=request.compression or "zstd",
-        max_bytes_per_s=request.max_bytes_per_s,
-        max_messages_per_s=request.max_messages_per_s,
+        since=request.since, epoch=request.epoch, compression=request.compression or "zstd"
     )
     if request.layers:
         subscription.layers = tuple(request.layers)
-    _move(subscription, request)
+    _change(subscription, request)
     return subscription
 
 
-def _move(subscription: Subscription, request: maps_pb2.SubscribeRequest) -> None:
+def _change(subscription: Subscription, request: maps_pb2.SubscribeRequest) -> None:
+    """Take over what the request says; what it does not say stays."""
+    if request.HasField("max_bytes_per_s"):
+        subscription.max_bytes_per_s = request.max_bytes_per_s
+    if request.HasField("max_messages_per_s"):
+        subscription.max_messages_per_s = request.max_messages_per_s
     if request.HasField("viewpoint"):
         viewpoint = request.viewpoint
         subscription.viewpoint = np.array([viewpoint.x, viewpoint.y, viewpoint.z])
@@ -119,10 +123,10 @@ def _move(subscription: Subscription, request: maps_pb2.SubscribeRequest) -> Non
 async def _listen(
     requests: AsyncIterator[maps_pb2.SubscribeRequest], subscription: Subscription
 ) -> None:
+    """Take what the subscriber changes, until it leaves. Raises InputError."""
     async for request in requests:
-        _move(subscription, request)
-        subscription.max_bytes_per_s = request.max_bytes_per_s
-        subscription.max_messages_per_s = request.max_messages_per_s
+        _change(subscription, request)
+        subscription.check()
 
 
 async def _abort(context: Context, error: MapcastError) -> NoReturn:

@@ -4,6 +4,7 @@ The hub keeps the latest row of every block and of every frame's pose; a cursor 
 its subscriber still lacks. Lost or skipped messages cost nothing but a later `take`.
 """
 
+from bisect import bisect_right
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
@@ -97,7 +98,7 @@ class Hub:
         self.triangles = 0
         self.live_blocks = 0
         self.poses: list[TrajectoryRow] = []
-        """In the order of revisions; a later row of the same frame replaces the earlier one."""
+        """In the order of revisions; a later row of the same instant replaces the earlier one."""
         self._pose_at: dict[int, int] = {}
         self._table = _Table()
         self._cursors: set[Cursor] = set()
@@ -195,7 +196,7 @@ class Hub:
             lacking &= table.sizes > 0
         cursor.epoch = self.epoch
         cursor.pending = np.packbits(lacking)
-        cursor.next_pose = sum(row.revision <= since for row in self.poses) if since else 0
+        cursor.next_pose = bisect_right(self.poses, since, key=lambda row: row.revision)
 
     def take(
         self,
@@ -243,7 +244,3 @@ class Hub:
         complete = stop == len(self.poses)
         complete_through = self.revision if complete else self.poses[stop].revision - 1
         return PoseBatch(start, stop, self.epoch, self.revision, complete_through)
-
-    def has_pending(self, cursor: Cursor) -> bool:
-        """Whether a `take` would give anything."""
-        return bool(cursor.pending.any()) or cursor.next_pose < len(self.poses)

@@ -1,36 +1,47 @@
 """When a worker tells the server what changed: at a steady rate, and exactly when input pauses."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+import numpy as np
 
 from fusion.live_map import LiveMap
 from mapcast_client.rows import MeshRows
 from mapcast_client.v1 import ingest_pb2
 from stream import worker_pb2
 
-DEFAULT_MESH_RATE_HZ = 15.0
+DEFAULT_MESH_RATE_HZ = 12.0
+IDLE_S = 0.2
+"""A pause of fused frames after which everything that changed is published exactly."""
+ROWS_IN_PART = 512
 
 
 class Publisher:
-    """Meshes what changed at the session's rate, and everything when asked to flush."""
+    """Meshes what changed at the session's rate, and everything when fusion pauses."""
 
     def __init__(self, send: Callable[[worker_pb2.FromWorker], None], rate_hz: float) -> None:
         self._send = send
         self._period_s = 1 / (rate_hz or DEFAULT_MESH_RATE_HZ)
         self._due_s = 0.0
+        self._idle_at_s = 0.0
         self._unpublished = False
         self._newest = ingest_pb2.Frame()
-        self.mesh_ms = 0.0
-        """Busy time of the newest update."""
+        self._mesh_ms = 0.0
 
     def fused(self, live_map: LiveMap, epoch: int, frame: ingest_pb2.Frame) -> None:
         """Note a fused frame; publish when it is time."""
         self._unpublished = True
         self._newest = ingest_pb2.Frame(index=frame.index, capture_ns=frame.capture_ns)
         now_s = time.perf_counter()
+        self._idle_at_s = now_s + IDLE_S
         if now_s >= self._due_s:
             self._due_s = max(self._due_s + self._period_s, now_s)
             self._publish(live_map, epoch, live_map.changed)
+
+    def flush_if_idle(self, live_map: LiveMap, epoch: int) -> None:
+        """Publish all that changed once no frame was fused for IDLE_S."""
+        if self._unpublished and time.perf_counter() >= self._idle_at_s:
+            self.flush(live_map, epoch)
 
     def flush(self, live_map: LiveMap, epoch: int) -> None:
         """Publish all that changed, so that every subscriber can be exact."""
@@ -41,22 +52,45 @@ class Publisher:
     def restart(self, live_map: LiveMap, epoch: int) -> None:
         """Announce an empty map of a new epoch."""
         self._unpublished = False
+        self._newest = ingest_pb2.Frame()
         self._publish(live_map, epoch, MeshRows.empty)
 
+    def take_mesh_ms(self) -> float:
+        """Busy time of the update since the last call; 0 when there was none."""
+        mesh_ms, self._mesh_ms = self._mesh_ms, 0.0
+        return mesh_ms
+
     def _publish(self, live_map: LiveMap, epoch: int, rows_of: Callable[[], MeshRows]) -> None:
-        start = time.perf_counter()
-        rows = rows_of()
-        columns = ("blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles")
-        update = worker_pb2.MeshUpdate(
-            epoch=epoch,
-            frame_index=self._newest.index,
-            capture_ns=self._newest.capture_ns,
-            pool_blocks=live_map.block_count,
-            pool_full=live_map.is_full,
-            **{name: getattr(rows, name).tobytes() for name in columns},
+        start_s = time.perf_counter()
+        parts = list(_parts(rows_of()))
+        for part in parts:
+            part.epoch = epoch
+        self._mesh_ms = milliseconds_since(start_s)
+        last = parts[-1]
+        last.is_last = True
+        last.frame_index, last.capture_ns = self._newest.index, self._newest.capture_ns
+        last.pool_blocks, last.pool_full = live_map.block_count, live_map.is_full
+        last.mesh_ms = self._mesh_ms
+        for part in parts:
+            self._send(worker_pb2.FromWorker(mesh=part))
+
+
+def _parts(rows: MeshRows) -> Iterator[worker_pb2.MeshUpdate]:
+    """The rows, ROWS_IN_PART at a time; one empty part if there are none."""
+    vertex_starts = np.concatenate([[0], np.cumsum(rows.vertex_counts, dtype=np.int64)])
+    triangle_starts = np.concatenate([[0], np.cumsum(rows.triangle_counts, dtype=np.int64)])
+    for start in range(0, max(len(rows), 1), ROWS_IN_PART):
+        stop = min(start + ROWS_IN_PART, len(rows))
+        vertices = slice(vertex_starts[start], vertex_starts[stop])
+        triangles = slice(triangle_starts[start], triangle_starts[stop])
+        yield worker_pb2.MeshUpdate(
+            blocks=rows.blocks[start:stop].tobytes(),
+            vertex_counts=rows.vertex_counts[start:stop].tobytes(),
+            triangle_counts=rows.triangle_counts[start:stop].tobytes(),
+            vertices=rows.vertices[vertices].tobytes(),
+            colors=rows.colors[vertices].tobytes(),
+            triangles=rows.triangles[triangles].tobytes(),
         )
-        self.mesh_ms = update.mesh_ms = milliseconds_since(start)
-        self._send(worker_pb2.FromWorker(mesh=update))
 
 
 def milliseconds_since(start_s: float) -> float:

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import secrets
-from pathlib import Path
-
-from slam.vocabulary import default_vocabulary
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration
+from slam.vocabulary import default_vocabulary
 from stream.config import ServerConfig
 from stream.errors import ServerFull, SessionNotFound
 from stream.metrics import Metrics
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 REWARM_DELAY_S = 10.0
 """A worker's start takes seconds of CPU; the session that was just opened comes first."""
+MAX_NAME_CHARS = 200
 
 
 class Registry:
@@ -31,15 +32,18 @@ class Registry:
         self.metrics = Metrics()
         self._sessions: dict[str, Session] = {}
         self._caches: dict[str, DeltaCache] = {}
-        self._vocabulary = config.vocabulary or Path()
+        self._opening = 0
+        self._followers = 0
         self._pool: WorkerPool
-        self._opening = asyncio.Lock()
+        self._rewarming: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Unpack the vocabulary and warm the first worker."""
-        if self.config.vocabulary is None:
-            self._vocabulary = await asyncio.to_thread(default_vocabulary, self.config.cache)
-        self._pool = WorkerPool(self._vocabulary, self.config.keep_warm_worker)
+        vocabulary = self.config.vocabulary
+        if vocabulary is None:
+            vocabulary = await asyncio.to_thread(default_vocabulary, self.config.cache)
+        self._pool = WorkerPool(vocabulary, self.config.keep_warm_worker)
         self._pool.warm()
 
     def sessions(self) -> list[Session]:
@@ -51,7 +55,7 @@ class Registry:
         try:
             return self._sessions[session_id]
         except KeyError:
-            raise SessionNotFound(f"there is no session {session_id!r}") from None
+            raise SessionNotFound(f"there is no session {session_id!r:.80}") from None
 
     async def open(self, request: ingest_pb2.OpenSession) -> Session:
         """A new session, or the one that the request names.
@@ -61,48 +65,65 @@ class Registry:
         if request.session:
             return self.get(request.session)
         _check(request)
-        async with self._opening:
-            await self._make_room()
-            worker = await self._pool.take()
-            asyncio.get_running_loop().call_later(REWARM_DELAY_S, self._pool.warm)
-            try:
-                opened = await worker.open(request)
-            except BaseException:
-                await worker.kill()
-                raise
-            session_id = secrets.token_hex(4)
-            session = Session(session_id, request, worker, opened, self.config, self.metrics)
-            self._sessions[session_id] = session
-            self._caches[session_id] = DeltaCache()
+        self._make_room()
+        self._opening += 1
+        try:
+            session = await self._open(request)
+        finally:
+            self._opening -= 1
+        self._sessions[session.id] = session
+        self._caches[session.id] = DeltaCache()
         logger.info("session %s (%s) opened", session.id, session.name)
         return session
 
-    async def _make_room(self) -> None:
-        if len(self._sessions) < self.config.max_sessions:
-            return
-        for session in self.sessions():
-            if session.is_over:
-                await self.remove(session.id)
-                return
-        raise ServerFull(
-            f"the server has {len(self._sessions)} sessions, its limit (max_sessions); "
-            "finish or delete one"
-        )
+    async def _open(self, request: ingest_pb2.OpenSession) -> Session:
+        worker = await self._pool.take()
+        try:
+            opened = await worker.open(request)
+        except InputError:
+            await self._pool.give_back(worker)
+            raise
+        except BaseException:
+            await worker.kill()
+            raise
+        loop = asyncio.get_running_loop()
+        self._rewarming = loop.call_later(REWARM_DELAY_S, self._pool.warm)
+        session_id = secrets.token_hex(4)
+        return Session(session_id, request, worker, opened, self.config, self.metrics)
 
-    async def remove(self, session_id: str) -> None:
+    def _make_room(self) -> None:
+        if len(self._sessions) + self._opening < self.config.max_sessions:
+            return
+        final = next((session for session in self.sessions() if session.is_over), None)
+        if final is None:
+            raise ServerFull(
+                f"the server has {len(self._sessions)} sessions, its limit (max_sessions); "
+                "finish or delete one"
+            )
+        closing = asyncio.create_task(self.remove(final.id, "it made room for a newer session"))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def remove(self, session_id: str, reason: str) -> None:
         """End a session and forget its map. Raises SessionNotFound."""
         session = self.get(session_id)
         del self._sessions[session_id], self._caches[session_id]
-        await session.close()
+        await session.close(reason)
 
-    def follower(self, session_id: str, subscription: Subscription) -> Follower:
+    @contextmanager
+    def follower(self, session_id: str, subscription: Subscription) -> Iterator[Follower]:
         """A new subscriber of a session. Raises SessionNotFound, InputError, ServerFull."""
         session = self.get(session_id)
-        count = sum(other.hub.subscriber_count for other in self._sessions.values())
-        if count >= self.config.max_subscribers:
-            raise ServerFull(f"the server has {count} subscribers, its limit (max_subscribers)")
+        if self._followers >= self.config.max_subscribers:
+            raise ServerFull(
+                f"the server has {self._followers} subscribers, its limit (max_subscribers)"
+            )
         cache = self._caches[session_id]
-        return Follower(session, subscription, cache, self.metrics, self.config.message_bytes)
+        self._followers += 1
+        try:
+            yield Follower(session, subscription, cache, self.metrics, self.config.message_bytes)
+        finally:
+            self._followers -= 1
 
     def count_states(self) -> None:
         """Refresh the gauge of sessions by state."""
@@ -112,8 +133,10 @@ class Registry:
 
     async def close(self) -> None:
         """End every session and the spare worker."""
-        await self._pool.close()
-        await asyncio.gather(*(self.remove(session.id) for session in self.sessions()))
+        if self._rewarming is not None:
+            self._rewarming.cancel()
+        ending = [self.remove(session.id, "the server stopped") for session in self.sessions()]
+        await asyncio.gather(self._pool.close(), *ending, *self._closing)
 
 
 def _check(request: ingest_pb2.OpenSession) -> None:
@@ -122,6 +145,14 @@ def _check(request: ingest_pb2.OpenSession) -> None:
         raise InputError(
             f"sensor is {request.sensor}, this server takes {ingest_pb2.SENSOR_RGBD} (SENSOR_RGBD)"
         )
+    for name, enum in (("policy", ingest_pb2.Policy), ("pose_source", ingest_pb2.PoseSource)):
+        if getattr(request, name) not in enum.values():
+            raise InputError(f"{name} is {getattr(request, name)}, must be one of {enum.keys()}")
+    if len(request.name) > MAX_NAME_CHARS:
+        raise InputError(f"name has {len(request.name)} characters, limit {MAX_NAME_CHARS}")
+    rate_hz = request.fusion.mesh_rate_hz
+    if rate_hz != 0 and not 0.1 <= rate_hz <= 1000:
+        raise InputError(f"mesh_rate_hz is {rate_hz}, must be 0.1 to 1000, or 0 for the default")
     if not request.HasField("calibration"):
         raise InputError("calibration is missing: the camera's size, fx, fy, cx, cy are needed")
     Calibration.from_message(request.calibration)

@@ -12,13 +12,20 @@ from google.protobuf.json_format import MessageToDict
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mapcast_client.errors import InputError, MapcastError
-from stream.errors import ServerFull, SessionNotFound, WorkerDied
+from stream.errors import ServerError, ServerFull, SessionBusy, SessionNotFound, WorkerDied
 from stream.exports import CONTENT_TYPES, export_mesh, trajectory_tum
 from stream.registry import Registry
 from stream.session import Session
 from stream.subscribe import Subscription
 
-HTTP_STATUS = {SessionNotFound: 404, ServerFull: 503, WorkerDied: 409, InputError: 400}
+HTTP_STATUS = {
+    SessionNotFound: 404,
+    ServerFull: 503,
+    SessionBusy: 409,
+    WorkerDied: 409,
+    InputError: 400,
+    ServerError: 504,
+}
 
 
 def create_app(registry: Registry) -> FastAPI:
@@ -62,7 +69,7 @@ def _add_sessions(app: FastAPI, registry: Registry) -> None:
     @app.delete("/v1/sessions/{session_id}", status_code=204, tags=["sessions"])
     async def delete_session(session_id: str) -> None:
         """End a session and forget its map."""
-        await registry.remove(session_id)
+        await registry.remove(session_id, "the session was deleted")
 
     @app.post("/v1/sessions/{session_id}/finish", tags=["sessions"])
     async def finish_session(session_id: str) -> dict[str, Any]:
@@ -114,36 +121,31 @@ def _add_health(app: FastAPI, registry: Registry) -> None:
 def _subscribe_route(registry: Registry) -> Any:
     async def subscribe(socket: WebSocket, session_id: str) -> None:
         await socket.accept()
-        try:
-            subscription = _subscription(dict(socket.query_params))
-            follower = registry.follower(session_id, subscription)
-        except MapcastError as error:
-            code = 4404 if isinstance(error, SessionNotFound) else 4400
-            await socket.close(code, str(error)[:120])
-            return
-
-        stall_s = 10 * registry.config.stall_timeout_s
+        stall_s = registry.config.subscriber_stall_timeout_s
 
         async def send(delta: bytes) -> None:
             async with asyncio.timeout(stall_s):
                 await socket.send_bytes(delta)
 
-        following = asyncio.create_task(follower.follow(send))
-        listening = asyncio.create_task(_listen(socket, subscription))
-        done, _ = await asyncio.wait((following, listening), return_when=asyncio.FIRST_COMPLETED)
-        for task in (following, listening):
-            task.cancel()
-        await asyncio.gather(following, listening, return_exceptions=True)
-        for task in done:
-            failure = task.exception()
-            if isinstance(failure, InputError):
-                await socket.close(4400, str(failure)[:120])
-            elif failure is not None and not isinstance(
-                failure, (WebSocketDisconnect, TimeoutError)
-            ):
-                raise failure
+        try:
+            subscription = _subscription(dict(socket.query_params))
+            with registry.follower(session_id, subscription) as follower:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(follower.follow(send))
+                    tasks.create_task(_listen(socket, subscription))
+        except* MapcastError as group:
+            refusal = group.exceptions[0]
+            await socket.close(_close_code(refusal), str(refusal)[:120])
+        except* (WebSocketDisconnect, TimeoutError):
+            pass  # it left, or reads nothing any more
 
     return subscribe
+
+
+def _close_code(error: Exception) -> int:
+    """The WebSocket's close code, as MAP_DELTA.md lists them."""
+    codes = {SessionNotFound: 4404, ServerFull: 1013}
+    return next((code for kind, code in codes.items() if isinstance(error, kind)), 4400)
 
 
 def _subscription(query: dict[str, str]) -> Subscription:
@@ -160,23 +162,25 @@ def _subscription(query: dict[str, str]) -> Subscription:
     ):
         try:
             setattr(subscription, name, kind(query.get(name, 0)))
-        except ValueError:
-            raise InputError(f"{name} is {query[name]!r}, must be a number") from None
+        except (ValueError, OverflowError):
+            raise InputError(f"{name} is {query[name]!r:.40}, must be a number") from None
     return subscription
 
 
 async def _listen(socket: WebSocket, subscription: Subscription) -> None:
     """Take what the subscriber changes. Raises InputError, WebSocketDisconnect."""
     while True:
-        text = await socket.receive_text()
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
         try:
-            wishes = json.loads(text)
+            wishes = json.loads(message.get("text") or "")
             if "viewpoint" in wishes:
                 subscription.viewpoint = np.array(wishes["viewpoint"], np.float64)
             for name in ("max_bytes_per_s", "max_messages_per_s"):
                 if name in wishes:
                     setattr(subscription, name, float(wishes[name]))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise InputError(f"not a subscriber's message: {error}") from None
         subscription.check()
 

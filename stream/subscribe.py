@@ -23,11 +23,13 @@ from mapcast_client.delta import (
     encode_trajectory,
 )
 from mapcast_client.errors import InputError
+from stream.errors import SessionNotFound
 from stream.hub import Cursor, MeshBatch, PoseBatch
 from stream.metrics import Metrics
 from stream.session import Session
 
 CACHED_DELTAS = 8
+LARGEST = 10**18
 Send = Callable[[bytes], Awaitable[None]]
 
 
@@ -53,9 +55,8 @@ class Subscription:
                 raise InputError(f"layer is {layer!r}, must be one of {', '.join(LAYERS)}")
         require_compression(self.compression)
         for name in ("since", "epoch", "max_bytes_per_s", "max_messages_per_s"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise InputError(f"{name} is {value}, must be 0 or more")
+            if not 0 <= getattr(self, name) <= LARGEST:  # neither NaN nor infinite
+                raise InputError(f"{name} is {getattr(self, name)!s:.40}, must be 0 to {LARGEST}")
         if self.viewpoint is not None and (
             self.viewpoint.shape != (3,) or not np.isfinite(self.viewpoint).all()
         ):
@@ -125,7 +126,10 @@ class Follower:
         self._told_status = -1
 
     async def follow(self, send: Send) -> None:
-        """Send deltas until cancelled, or until `send` raises."""
+        """Send deltas until cancelled, or until `send` raises.
+
+        Raises SessionNotFound when the session is deleted.
+        """
         hub, pace = self._session.hub, Pace(self._wants)
         cursor = hub.join(self._wants.since, self._wants.epoch)
         self._metrics.subscribers.inc()
@@ -137,6 +141,8 @@ class Follower:
                 for layer in self._wants.layers:
                     sent += await self._send_layer(layer, cursor, send)
                 pace.sent(sent, time.monotonic())
+                if self._session.is_closed:
+                    raise SessionNotFound(f"session {self._session.id} was deleted")
                 if not sent:
                     await self._session.changed.wait()
         finally:

@@ -8,9 +8,12 @@ import os
 import queue
 import socket
 import sys
+import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,12 +36,11 @@ from slam.pose_graph import UPRIGHT
 from slam.rectify import Rectifier
 from slam.tracker import TrackedFrame, Tracker, TrackingState
 from stream import ipc, worker_pb2
-from stream.publisher import Publisher, milliseconds_since
+from stream.publisher import IDLE_S, Publisher, milliseconds_since
 
 CREDITS = 4
 """Frames in the worker at most: one in each stage and one waiting."""
-IDLE_S = 0.2
-"""A pause of input after which everything that changed is published exactly."""
+LARGE_ANSWER_BYTES = 1 << 20
 
 WIRE_STATE = {
     TrackingState.INITIALIZING: ingest_pb2.TRACKING_STATE_INITIALIZING,
@@ -92,10 +94,10 @@ class Worker:
         """Serve until the server closes the pipe."""
         warm_up()
         self._send(worker_pb2.FromWorker(ready=worker_pb2.Ready()))
-        message = ipc.receive_blocking(self._pipe)
-        if message is None:
-            return
-        self._open(message.open)
+        while self._map is None:
+            if (message := ipc.receive_blocking(self._pipe)) is None:
+                return
+            self._open(message.open)
         decoding, tracking, fusing = self._queues
         stages = [
             threading.Thread(
@@ -108,8 +110,9 @@ class Worker:
         ]
         for stage in stages:
             stage.start()
-        while (message := ipc.receive_blocking(self._pipe)) is not None:
-            decoding.put(Job(message))
+        with suppress(ConnectionError):  # the server is gone, and did not read what we said last
+            while (message := ipc.receive_blocking(self._pipe)) is not None:
+                decoding.put(Job(message))
         decoding.put(None)
         for stage in stages:
             stage.join()
@@ -121,7 +124,8 @@ class Worker:
             self._rectifier = Rectifier(self._calibration.camera)
             self._map = self._new_map()
         except MapcastError as error:
-            self._fail(str(error))
+            self._send(worker_pb2.FromWorker(refused=worker_pb2.Refused(reason=str(error))))
+            return
         self._publisher = Publisher(self._send, settings.fusion.mesh_rate_hz)
         voxel_size_m = volume_settings(settings.fusion).voxel_size_m
         opened = worker_pb2.Opened(credits=CREDITS, voxel_size_m=voxel_size_m)
@@ -160,9 +164,11 @@ class Worker:
             job.stages.decode_ms = milliseconds_since(start)
 
     def _track(self, job: Job) -> None:
-        if job.message.control.action == ingest_pb2.Control.ACTION_RESET:
+        action = job.message.control.action
+        if action in (ingest_pb2.Control.ACTION_RESET, ingest_pb2.Control.ACTION_FINISH):
             assert self._map is not None
-            self._map.close()
+            self._map.close()  # the tracker's memory and threads; the map stays
+        if action == ingest_pb2.Control.ACTION_RESET:
             self._map = self._new_map()
         job.map = self._map
         if job.frame is not None and job.map is not None:
@@ -174,16 +180,17 @@ class Worker:
         live_map, epoch = self._map, 0
         assert live_map is not None
         while True:
+            self._publisher.flush_if_idle(live_map, epoch)
             try:
-                job = inbox.get(timeout=IDLE_S)
+                job = inbox.get(timeout=IDLE_S / 2)
             except queue.Empty:
-                self._publisher.flush(live_map, epoch)
                 continue
             if job is None:
                 live_map.close()
                 return
             if job.map is not None and job.map is not live_map:
                 live_map, epoch = job.map, epoch + 1
+                self._keyframes = {}
                 self._publisher.restart(live_map, epoch)
             self._finish_job(job, live_map, epoch)
 
@@ -195,7 +202,6 @@ class Worker:
             self._answer(job.message.query, live_map)
         elif job.message.control.action == ingest_pb2.Control.ACTION_FINISH:
             self._publisher.flush(live_map, epoch)
-            live_map.close()  # the tracker's memory and threads; the map stays
             self._send(worker_pb2.FromWorker(finished=worker_pb2.Finished(epoch=epoch)))
 
     def _fuse(self, job: Job, live_map: LiveMap, epoch: int) -> None:
@@ -207,7 +213,7 @@ class Worker:
             except InputError as error:
                 job.refused = f"frame {job.frame.index}: {error}"
             job.stages.fuse_ms = milliseconds_since(start)
-        job.stages.mesh_ms = self._publisher.mesh_ms
+        job.stages.mesh_ms = self._publisher.take_mesh_ms()
         self._send(worker_pb2.FromWorker(result=_result(job, fused)))
         if fused is not None:
             self._tell_keyframes(fused.tracked.keyframes)
@@ -239,15 +245,15 @@ class Worker:
                 answer.error = str(error)
             else:
                 images = (view.color, view.depth_m, view.normals_world)
-                answer.parts.extend(image.tobytes() for image in images)
+                _fill(answer, *(image.tobytes() for image in images))
         else:
-            answer.parts.append(live_map.trajectory().to_tum().encode())
+            _fill(answer, live_map.trajectory().to_tum().encode())
         self._send(worker_pb2.FromWorker(answer=answer))
 
     def _export(self, query_id: int, mesh: TriangleMesh, mesh_format: str) -> None:
         answer = worker_pb2.Answer(id=query_id)
         try:
-            answer.parts.append(encode_mesh(mesh, mesh_format))
+            _fill(answer, encode_mesh(mesh, mesh_format))
         except MapcastError as error:
             answer.error = str(error)
         self._send(worker_pb2.FromWorker(answer=answer))
@@ -260,15 +266,14 @@ class Worker:
         """Run a thread; any error that it does not expect ends the process, with the reason."""
         try:
             work(*arguments)
-        except BrokenPipeError:
+        except ConnectionError:
             os._exit(0)  # the server is gone
         except BaseException as error:
-            self._fail(f"{type(error).__name__}: {error}")
-            raise
-
-    def _fail(self, reason: str) -> None:
-        self._send(worker_pb2.FromWorker(failure=worker_pb2.Failure(reason=reason)))
-        os._exit(1)
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {error}"
+            with suppress(ConnectionError):
+                self._send(worker_pb2.FromWorker(failure=worker_pb2.Failure(reason=reason)))
+            os._exit(1)
 
 
 def volume_settings(message: ingest_pb2.FusionSettings) -> VolumeSettings:
@@ -279,6 +284,17 @@ def volume_settings(message: ingest_pb2.FusionSettings) -> VolumeSettings:
         if getattr(message, name)
     }
     return VolumeSettings(**given)
+
+
+def _fill(answer: worker_pb2.Answer, *parts: bytes) -> None:
+    """Put the parts into the answer; large ones go through files, past the server's event loop."""
+    if sum(map(len, parts)) <= LARGE_ANSWER_BYTES:
+        answer.parts.extend(parts)
+        return
+    for part in parts:
+        with tempfile.NamedTemporaryFile(prefix="mapcast-", delete=False) as file:
+            file.write(part)
+        answer.files.append(file.name)
 
 
 def _result(job: Job, fused: FusedFrame | None) -> ingest_pb2.FrameResult:

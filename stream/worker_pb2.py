@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from mapcast_client.v1 import ingest_pb2 as mapcast__client_dot_v1_dot_ingest__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13stream/worker.proto\x12\x0emapcast.worker\x1a\x1emapcast_client/v1/ingest.proto\"\xb2\x01\n\x08ToWorker\x12\'\n\x04open\x18\x01 \x01(\x0b\x32\x17.mapcast.v1.OpenSessionH\x00\x12\"\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x11.mapcast.v1.FrameH\x00\x12&\n\x07\x63ontrol\x18\x03 \x01(\x0b\x32\x13.mapcast.v1.ControlH\x00\x12&\n\x05query\x18\x04 \x01(\x0b\x32\x15.mapcast.worker.QueryH\x00\x42\t\n\x07message\"\xf4\x02\n\nFromWorker\x12&\n\x05ready\x18\x01 \x01(\x0b\x32\x15.mapcast.worker.ReadyH\x00\x12(\n\x06opened\x18\x02 \x01(\x0b\x32\x16.mapcast.worker.OpenedH\x00\x12)\n\x06result\x18\x03 \x01(\x0b\x32\x17.mapcast.v1.FrameResultH\x00\x12*\n\x04mesh\x18\x04 \x01(\x0b\x32\x1a.mapcast.worker.MeshUpdateH\x00\x12(\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x16.mapcast.worker.AnswerH\x00\x12,\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x18.mapcast.worker.FinishedH\x00\x12*\n\x07\x66\x61ilure\x18\x07 \x01(\x0b\x32\x17.mapcast.worker.FailureH\x00\x12.\n\tkeyframes\x18\x08 \x01(\x0b\x32\x19.mapcast.worker.KeyframesH\x00\x42\t\n\x07message\"\x07\n\x05Ready\"/\n\x06Opened\x12\x0f\n\x07\x63redits\x18\x01 \x01(\r\x12\x14\n\x0cvoxel_size_m\x18\x02 \x01(\x01\"\x1f\n\tKeyframes\x12\x12\n\ncapture_ns\x18\x01 \x03(\x03\"\xf2\x01\n\nMeshUpdate\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0e\n\x06\x62locks\x18\x02 \x01(\x0c\x12\x15\n\rvertex_counts\x18\x03 \x01(\x0c\x12\x17\n\x0ftriangle_counts\x18\x04 \x01(\x0c\x12\x10\n\x08vertices\x18\x05 \x01(\x0c\x12\x0e\n\x06\x63olors\x18\x06 \x01(\x0c\x12\x11\n\ttriangles\x18\x07 \x01(\x0c\x12\x13\n\x0b\x66rame_index\x18\x08 \x01(\x04\x12\x12\n\ncapture_ns\x18\t \x01(\x03\x12\x13\n\x0bpool_blocks\x18\n \x01(\r\x12\x11\n\tpool_full\x18\x0b \x01(\x08\x12\x0f\n\x07mesh_ms\x18\x0c \x01(\x01\"w\n\x05Query\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x17\n\rexport_format\x18\x02 \x01(\tH\x00\x12*\n\x07raycast\x18\x03 \x01(\x0b\x32\x17.mapcast.worker.RaycastH\x00\x12\x14\n\ntrajectory\x18\x04 \x01(\x08H\x00\x42\x07\n\x05query\"Z\n\x07Raycast\x12\"\n\x06\x63\x61mera\x18\x01 \x01(\x0b\x32\x12.mapcast.v1.Camera\x12+\n\x11world_from_camera\x18\x02 \x01(\x0b\x32\x10.mapcast.v1.Pose\"2\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\r\n\x05parts\x18\x03 \x03(\x0c\"\x19\n\x08\x46inished\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\"\x19\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13stream/worker.proto\x12\x0emapcast.worker\x1a\x1emapcast_client/v1/ingest.proto\"\xb2\x01\n\x08ToWorker\x12\'\n\x04open\x18\x01 \x01(\x0b\x32\x17.mapcast.v1.OpenSessionH\x00\x12\"\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x11.mapcast.v1.FrameH\x00\x12&\n\x07\x63ontrol\x18\x03 \x01(\x0b\x32\x13.mapcast.v1.ControlH\x00\x12&\n\x05query\x18\x04 \x01(\x0b\x32\x15.mapcast.worker.QueryH\x00\x42\t\n\x07message\"\xa0\x03\n\nFromWorker\x12&\n\x05ready\x18\x01 \x01(\x0b\x32\x15.mapcast.worker.ReadyH\x00\x12(\n\x06opened\x18\x02 \x01(\x0b\x32\x16.mapcast.worker.OpenedH\x00\x12)\n\x06result\x18\x03 \x01(\x0b\x32\x17.mapcast.v1.FrameResultH\x00\x12*\n\x04mesh\x18\x04 \x01(\x0b\x32\x1a.mapcast.worker.MeshUpdateH\x00\x12(\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x16.mapcast.worker.AnswerH\x00\x12,\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x18.mapcast.worker.FinishedH\x00\x12*\n\x07\x66\x61ilure\x18\x07 \x01(\x0b\x32\x17.mapcast.worker.FailureH\x00\x12.\n\tkeyframes\x18\x08 \x01(\x0b\x32\x19.mapcast.worker.KeyframesH\x00\x12*\n\x07refused\x18\t \x01(\x0b\x32\x17.mapcast.worker.RefusedH\x00\x42\t\n\x07message\"\x07\n\x05Ready\"/\n\x06Opened\x12\x0f\n\x07\x63redits\x18\x01 \x01(\r\x12\x14\n\x0cvoxel_size_m\x18\x02 \x01(\x01\"\x19\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x1f\n\tKeyframes\x12\x12\n\ncapture_ns\x18\x01 \x03(\x03\"\x83\x02\n\nMeshUpdate\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0e\n\x06\x62locks\x18\x02 \x01(\x0c\x12\x15\n\rvertex_counts\x18\x03 \x01(\x0c\x12\x17\n\x0ftriangle_counts\x18\x04 \x01(\x0c\x12\x10\n\x08vertices\x18\x05 \x01(\x0c\x12\x0e\n\x06\x63olors\x18\x06 \x01(\x0c\x12\x11\n\ttriangles\x18\x07 \x01(\x0c\x12\x13\n\x0b\x66rame_index\x18\x08 \x01(\x04\x12\x12\n\ncapture_ns\x18\t \x01(\x03\x12\x13\n\x0bpool_blocks\x18\n \x01(\r\x12\x11\n\tpool_full\x18\x0b \x01(\x08\x12\x0f\n\x07mesh_ms\x18\x0c \x01(\x01\x12\x0f\n\x07is_last\x18\r \x01(\x08\"w\n\x05Query\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x17\n\rexport_format\x18\x02 \x01(\tH\x00\x12*\n\x07raycast\x18\x03 \x01(\x0b\x32\x17.mapcast.worker.RaycastH\x00\x12\x14\n\ntrajectory\x18\x04 \x01(\x08H\x00\x42\x07\n\x05query\"Z\n\x07Raycast\x12\"\n\x06\x63\x61mera\x18\x01 \x01(\x0b\x32\x12.mapcast.v1.Camera\x12+\n\x11world_from_camera\x18\x02 \x01(\x0b\x32\x10.mapcast.v1.Pose\"A\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\r\n\x05parts\x18\x03 \x03(\x0c\x12\r\n\x05\x66iles\x18\x04 \x03(\t\"\x19\n\x08\x46inished\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\"\x19\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,23 +35,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOWORKER']._serialized_start=72
   _globals['_TOWORKER']._serialized_end=250
   _globals['_FROMWORKER']._serialized_start=253
-  _globals['_FROMWORKER']._serialized_end=625
-  _globals['_READY']._serialized_start=627
-  _globals['_READY']._serialized_end=634
-  _globals['_OPENED']._serialized_start=636
-  _globals['_OPENED']._serialized_end=683
-  _globals['_KEYFRAMES']._serialized_start=685
-  _globals['_KEYFRAMES']._serialized_end=716
-  _globals['_MESHUPDATE']._serialized_start=719
-  _globals['_MESHUPDATE']._serialized_end=961
-  _globals['_QUERY']._serialized_start=963
-  _globals['_QUERY']._serialized_end=1082
-  _globals['_RAYCAST']._serialized_start=1084
-  _globals['_RAYCAST']._serialized_end=1174
-  _globals['_ANSWER']._serialized_start=1176
-  _globals['_ANSWER']._serialized_end=1226
-  _globals['_FINISHED']._serialized_start=1228
-  _globals['_FINISHED']._serialized_end=1253
-  _globals['_FAILURE']._serialized_start=1255
-  _globals['_FAILURE']._serialized_end=1280
+  _globals['_FROMWORKER']._serialized_end=669
+  _globals['_READY']._serialized_start=671
+  _globals['_READY']._serialized_end=678
+  _globals['_OPENED']._serialized_start=680
+  _globals['_OPENED']._serialized_end=727
+  _globals['_REFUSED']._serialized_start=729
+  _globals['_REFUSED']._serialized_end=754
+  _globals['_KEYFRAMES']._serialized_start=756
+  _globals['_KEYFRAMES']._serialized_end=787
+  _globals['_MESHUPDATE']._serialized_start=790
+  _globals['_MESHUPDATE']._serialized_end=1049
+  _globals['_QUERY']._serialized_start=1051
+  _globals['_QUERY']._serialized_end=1170
+  _globals['_RAYCAST']._serialized_start=1172
+  _globals['_RAYCAST']._serialized_end=1262
+  _globals['_ANSWER']._serialized_start=1264
+  _globals['_ANSWER']._serialized_end=1329
+  _globals['_FINISHED']._serialized_start=1331
+  _globals['_FINISHED']._serialized_end=1356
+  _globals['_FAILURE']._serialized_start=1358
+  _globals['_FAILURE']._serialized_end=1383
 # @@protoc_insertion_point(module_scope)

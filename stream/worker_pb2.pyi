@@ -20,7 +20,7 @@ class ToWorker(_message.Message):
     def __init__(self, open: _Optional[_Union[_ingest_pb2.OpenSession, _Mapping]] = ..., frame: _Optional[_Union[_ingest_pb2.Frame, _Mapping]] = ..., control: _Optional[_Union[_ingest_pb2.Control, _Mapping]] = ..., query: _Optional[_Union[Query, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
-    __slots__ = ("ready", "opened", "result", "mesh", "answer", "finished", "failure", "keyframes")
+    __slots__ = ("ready", "opened", "result", "mesh", "answer", "finished", "failure", "keyframes", "refused")
     READY_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class FromWorker(_message.Message):
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     KEYFRAMES_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
     ready: Ready
     opened: Opened
     result: _ingest_pb2.FrameResult
@@ -37,7 +38,8 @@ class FromWorker(_message.Message):
     finished: Finished
     failure: Failure
     keyframes: Keyframes
-    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[_ingest_pb2.FrameResult, _Mapping]] = ..., mesh: _Optional[_Union[MeshUpdate, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., keyframes: _Optional[_Union[Keyframes, _Mapping]] = ...) -> None: ...
+    refused: Refused
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[_ingest_pb2.FrameResult, _Mapping]] = ..., mesh: _Optional[_Union[MeshUpdate, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., keyframes: _Optional[_Union[Keyframes, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ...) -> None: ...
 
 class Ready(_message.Message):
     __slots__ = ()
@@ -51,6 +53,12 @@ class Opened(_message.Message):
     voxel_size_m: float
     def __init__(self, credits: _Optional[int] = ..., voxel_size_m: _Optional[float] = ...) -> None: ...
 
+class Refused(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+
 class Keyframes(_message.Message):
     __slots__ = ("capture_ns",)
     CAPTURE_NS_FIELD_NUMBER: _ClassVar[int]
@@ -58,7 +66,7 @@ class Keyframes(_message.Message):
     def __init__(self, capture_ns: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class MeshUpdate(_message.Message):
-    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms")
+    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
     VERTEX_COUNTS_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +79,7 @@ class MeshUpdate(_message.Message):
     POOL_BLOCKS_FIELD_NUMBER: _ClassVar[int]
     POOL_FULL_FIELD_NUMBER: _ClassVar[int]
     MESH_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_LAST_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     blocks: bytes
     vertex_counts: bytes
@@ -83,7 +92,8 @@ class MeshUpdate(_message.Message):
     pool_blocks: int
     pool_full: bool
     mesh_ms: float
-    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ...) -> None: ...
+    is_last: bool
+    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ..., is_last: _Optional[bool] = ...) -> None: ...
 
 class Query(_message.Message):
     __slots__ = ("id", "export_format", "raycast", "trajectory")
@@ -106,14 +116,16 @@ class Raycast(_message.Message):
     def __init__(self, camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., world_from_camera: _Optional[_Union[_ingest_pb2.Pose, _Mapping]] = ...) -> None: ...
 
 class Answer(_message.Message):
-    __slots__ = ("id", "error", "parts")
+    __slots__ = ("id", "error", "parts", "files")
     ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
     id: int
     error: str
     parts: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., parts: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    files: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., parts: _Optional[_Iterable[bytes]] = ..., files: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Finished(_message.Message):
     __slots__ = ("epoch",)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from mapcast_client.errors import ProtocolError
+from mapcast_client.errors import InputError, ProtocolError
 from mapcast_client.v1 import ingest_pb2
 from stream import ipc
 from stream.errors import WorkerDied
@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT_S = 120.0
 """Covers compiling the kernels on a machine's very first start."""
 KEPT_LOG_LINES = 20
+LOG_CHUNK_BYTES = 1 << 14
 PIPE_BYTES = 4 << 20
 """What fits between the processes: a usual mesh update, so that neither waits for the other."""
 
@@ -67,6 +68,11 @@ class WorkerProcess:
         return worker
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the child runs."""
+        return self._process.returncode is None
+
+    @property
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid
@@ -80,15 +86,26 @@ class WorkerProcess:
             raise WorkerDied(await self._obituary()) from None
 
     async def open(self, request: ingest_pb2.OpenSession) -> Opened:
-        """Begin the session. Raises WorkerDied, with the reason when the settings do not do."""
-        await self.send(ToWorker(open=request))
-        async with asyncio.timeout(START_TIMEOUT_S):
-            return (await self._expect("opened")).opened
+        """Begin the session.
 
-    async def _expect(self, kind: str) -> FromWorker:
+        Raises InputError for settings that do not do, after which the worker can be asked again,
+        and WorkerDied.
+        """
+        await self.send(ToWorker(open=request))
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                answer = await self._expect("opened", "refused")
+        except TimeoutError:
+            raise WorkerDied(f"worker did not open within {START_TIMEOUT_S:.0f} s") from None
+        if answer.HasField("refused"):
+            raise InputError(answer.refused.reason)
+        return answer.opened
+
+    async def _expect(self, *kinds: str) -> FromWorker:
         async for message in self.messages():
-            if message.WhichOneof("message") != kind:
-                raise ProtocolError(f"worker sent {message.WhichOneof('message')}, not {kind}")
+            kind = message.WhichOneof("message")
+            if kind not in kinds:
+                raise ProtocolError(f"worker sent {kind}, not {' or '.join(kinds)}")
             return message
         raise AssertionError("messages() ends only by raising")
 
@@ -105,8 +122,11 @@ class WorkerProcess:
             raise WorkerDied(await self._obituary()) from None
 
     async def _obituary(self) -> str:
-        async with asyncio.timeout(10):
-            code = await self._process.wait()
+        try:
+            async with asyncio.timeout(10):
+                code = await self._process.wait()
+        except TimeoutError:
+            return "worker closed its pipe without ending"
         if self._failure:
             return f"worker failed: {self._failure}"
         how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
@@ -115,9 +135,9 @@ class WorkerProcess:
 
     async def _keep_log(self) -> None:
         assert self._process.stderr is not None
-        async for line in self._process.stderr:
+        while line := await self._process.stderr.read(LOG_CHUNK_BYTES):
             text = line.decode(errors="replace").rstrip()
-            self._log.append(text)
+            self._log.extend(text.splitlines())
             logger.debug("worker %d: %s", self.pid, text)
 
     async def close(self) -> None:
@@ -153,11 +173,28 @@ class WorkerPool:
             self._spare = asyncio.create_task(WorkerProcess.start(self._vocabulary))
 
     async def take(self) -> WorkerProcess:
-        """The spare worker, or a new one. Raises WorkerDied."""
+        """The spare worker if it lives, or a new one. Raises WorkerDied."""
         spare, self._spare = self._spare, None
-        if spare is None:
-            return await WorkerProcess.start(self._vocabulary)
-        return await spare
+        if spare is not None:
+            try:
+                worker = await asyncio.shield(spare)
+            except asyncio.CancelledError:
+                self._spare = self._spare or spare  # whoever asked is gone; the worker is not
+                raise
+            except WorkerDied as death:
+                logger.warning("the spare worker: %s", death)
+            else:
+                if worker.is_alive:
+                    return worker
+                await worker.kill()
+        return await WorkerProcess.start(self._vocabulary)
+
+    async def give_back(self, worker: WorkerProcess) -> None:
+        """Keep a worker that no session was opened on as the spare one, or end it."""
+        if not self._keep_warm or self._spare is not None:
+            await worker.close()
+            return
+        self._spare = asyncio.create_task(_ready(worker))
 
     async def close(self) -> None:
         """End the spare worker."""
@@ -168,3 +205,7 @@ class WorkerPool:
         for worker in await asyncio.gather(spare, return_exceptions=True):
             if isinstance(worker, WorkerProcess):
                 await worker.close()
+
+
+async def _ready(worker: WorkerProcess) -> WorkerProcess:
+    return worker

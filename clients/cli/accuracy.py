@@ -13,34 +13,13 @@ FEWEST_POSES = 3
 
 
 def path_error_m(estimated: Trajectory, truth: Trajectory | None) -> float | None:
-    """ATE of a path; None where there is no truth, or hardly a path that it could be held against.
-
-    evo refuses to align a straight path, for its rotation is not determined; its error is.
-    """
-    from evo.core.geometry import GeometryException
-
+    """ATE of a path; None without truth, or where hardly a pose has a true one."""
     if truth is None or len(estimated) < FEWEST_POSES:
         return None
     try:
         return ate_rmse_m(estimated, truth)
-    except GeometryException:
-        return _straight_path_error_m(estimated, truth)
     except InputError:
         return None
-
-
-def _straight_path_error_m(estimated: Trajectory, truth: Trajectory) -> float | None:
-    sums, true_poses = LiveAte(), _by_time(truth)
-    for capture_ns, pose in zip(
-        estimated.capture_ns.tolist(), estimated.world_from_camera, strict=True
-    ):
-        if capture_ns in true_poses:
-            sums.add(pose, true_poses[capture_ns])
-    return sums.rmse_m()
-
-
-def _by_time(truth: Trajectory) -> dict[int, Mat4]:
-    return dict(zip(truth.capture_ns.tolist(), truth.world_from_camera, strict=True))
 
 
 @dataclass(slots=True)
@@ -55,7 +34,8 @@ class RunningAte:
 
     def __post_init__(self) -> None:
         if self.truth is not None:
-            self._true_poses = _by_time(self.truth)
+            poses = zip(self.truth.capture_ns.tolist(), self.truth.world_from_camera, strict=True)
+            self._true_poses = dict(poses)
 
     def rmse_m(self) -> float | None:
         """The ATE so far; None without truth or with hardly a pose."""

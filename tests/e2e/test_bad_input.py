@@ -70,7 +70,7 @@ def bad_frames(good: ingest_pb2.Frame) -> dict[str, tuple[ingest_pb2.Frame, str]
         ),
         "NaN pose": (changed(good, world_from_camera__tx=float("nan")), "finite"),
         "non-rigid pose": (changed(good, world_from_camera__qw=5.0), "quaternion"),
-        "pose on the moon": (changed(good, world_from_camera__tx=3.8e8), "grid"),
+        "pose on the moon": (changed(good, world_from_camera__tx=3.8e8), "100000 m"),
     }
 
 

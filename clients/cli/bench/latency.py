@@ -1,28 +1,28 @@
 """Paced at camera rate through a real server: latency, CPU, and what a stalled reader costs."""
 
 import asyncio
-import socket
 import time
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from itertools import chain, cycle, islice
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from urllib.parse import urlsplit
-
-from websockets.sync.client import ClientConnection
-from websockets.sync.client import connect as connect_websocket
 
 from clients.cli.bench.figure import Figure
+from clients.cli.bench.posed import back_and_forth
 from clients.cli.bench.readers import reading
 from clients.cli.bench.served import Served, served
-from mapcast_client import AsyncClient, AsyncSession, FollowOptions, Map, connect
-from mapcast_client.delta import MeshDelta, decode
-from mapcast_client.poses import pose_message
+from clients.cli.bench.stalled import StalledReader
+from mapcast_client import AsyncSession, FollowOptions, connect
+from mapcast_client.delta import MeshDelta
+from mapcast_client.errors import MapcastError
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.websocket import follow_websocket
 from replay.sequence import Sequence, open_sequence
 
 LATENCY_FRAMES = 300
+ARRIVAL_TIMEOUT_S = 5.0
 LOAD_FRAMES = 300
 STALL_FRAMES = 60
 STALL_S = 60.0
@@ -43,16 +43,69 @@ def run(data: Path) -> list[Figure]:
     return [*latency, *load, *stall]
 
 
+@dataclass(slots=True)
+class Paced:
+    """What became of frames that were sent at the camera's rate."""
+
+    sent_s: dict[int, float] = field(default_factory=dict)
+    """When each frame was sent, by its index."""
+    fused: list[int] = field(default_factory=list)
+    """Indices of those that are in the map."""
+    dropped: int = 0
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """When a subscriber first had the whole map of each frame, in the order they came."""
+
+    newest: list[int] = field(default_factory=list)
+    """The newest frame that the map contained, ascending."""
+    at_s: list[float] = field(default_factory=list)
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def add(self, frame_index: int, now_s: float) -> None:
+        """Note a complete message."""
+        if not self.newest or frame_index > self.newest[-1]:
+            async with self._news:
+                self.newest.append(frame_index)
+                self.at_s.append(now_s)
+                self._news.notify_all()
+
+    async def reach(self, frame_index: int, timeout_s: float) -> None:
+        """Wait for the map that contains a frame. Raises MapcastError when it does not come."""
+
+        def has_come() -> bool:
+            return bool(self.newest) and self.newest[-1] >= frame_index
+
+        try:
+            async with asyncio.timeout(timeout_s), self._news:
+                await self._news.wait_for(has_come)
+        except TimeoutError:
+            raise MapcastError(
+                f"frame {frame_index} was fused, but {timeout_s:g} s after the end the subscriber "
+                f"has the map only to frame {self.newest[-1] if self.newest else None}"
+            ) from None
+
+    def latencies_ms(self, paced: Paced) -> list[float]:
+        """From sending each fused frame to the first map that contains it, ascending."""
+        return sorted(
+            1e3 * (self.at_s[bisect_left(self.newest, index)] - paced.sent_s[index])
+            for index in paced.fused
+        )
+
+
 async def _latency(sequence: Sequence, server: Served) -> list[Figure]:
     """Frame sent → all its mesh rows at a WebSocket subscriber, 1 cm."""
-    async with _opened(sequence, server, voxel_size_m=0.01) as (_, session):
-        sent_s: dict[int, float] = {}
-        arrived_s: dict[int, float] = {}
-        watching = asyncio.create_task(_watch(server, session.id, arrived_s))
-        dropped = await _pace(session, islice(sequence.frames(), LATENCY_FRAMES), sequence, sent_s)
+    arrivals, rate_hz = Arrivals(), sequence.calibration.frame_rate_hz
+    async with _opened(sequence, server, voxel_size_m=0.01) as session, asyncio.TaskGroup() as two:
+        watching = two.create_task(_watch(server, session.id, arrivals))
+        paced = await pace(session, islice(sequence.frames(), LATENCY_FRAMES), rate_hz)
         await session.finish()
+        if not paced.fused:
+            raise MapcastError(f"none of {LATENCY_FRAMES} frames was fused: no latency to measure")
+        await arrivals.reach(max(paced.fused), ARRIVAL_TIMEOUT_S)
         watching.cancel()
-    latencies_ms = sorted(_latencies_ms(sent_s, arrived_s))
+    latencies_ms = arrivals.latencies_ms(paced)
     p50 = latencies_ms[len(latencies_ms) // 2]
     p95 = latencies_ms[int(0.95 * len(latencies_ms))]
     return [
@@ -64,25 +117,16 @@ async def _latency(sequence: Sequence, server: Served) -> list[Figure]:
             target=150.0,
             holds=p95 <= 150,
         ),
-        Figure("latency: dropped of frames sent", dropped / LATENCY_FRAMES, "share"),
+        Figure("latency: dropped of frames sent", paced.dropped / LATENCY_FRAMES, "share"),
     ]
 
 
-def _latencies_ms(sent_s: dict[int, float], arrived_s: dict[int, float]) -> Iterator[float]:
-    """A frame has arrived with the first complete message whose map contains it."""
-    arrivals = sorted(arrived_s.items())
-    for index, instant_s in sent_s.items():
-        containing = [at_s for newest, at_s in arrivals if newest >= index]
-        if containing:
-            yield 1e3 * (min(containing) - instant_s)
-
-
-async def _watch(server: Served, session: str, arrived_s: dict[int, float]) -> None:
+async def _watch(server: Served, session: str, arrivals: Arrivals) -> None:
     options = FollowOptions(layers=["mesh"])
     async for delta in follow_websocket(server.http_url, session, options):
-        if isinstance(delta, MeshDelta) and delta.head.is_complete:
-            assert delta.head.frame_index is not None
-            arrived_s.setdefault(delta.head.frame_index, time.perf_counter())
+        head = delta.head
+        if isinstance(delta, MeshDelta) and head.is_complete and head.frame_index is not None:
+            await arrivals.add(head.frame_index, time.perf_counter())
 
 
 async def _load(sequence: Sequence, server: Served) -> list[Figure]:
@@ -110,34 +154,30 @@ async def _load(sequence: Sequence, server: Served) -> list[Figure]:
 
 
 async def _under_load(sequence: Sequence, server: Served, readers: int) -> tuple[float, int]:
-    async with _opened(sequence, server, voxel_size_m=0.02) as (_, session):
+    rate_hz = sequence.calibration.frame_rate_hz
+    async with _opened(sequence, server, voxel_size_m=0.02) as session:
         with reading(server.http_url, session.id, readers, MESSAGES_PER_S) as totals:
             before_s, start_s = server.cpu_s(), time.perf_counter()
-            frames = islice(sequence.frames(), LOAD_FRAMES)
-            dropped = await _pace(session, frames, sequence, {})
+            paced = await pace(session, islice(sequence.frames(), LOAD_FRAMES), rate_hz)
             cores = (server.cpu_s() - before_s) / (time.perf_counter() - start_s)
             await session.finish()
-    assert totals["messages"] > 0, "the readers read nothing"
-    return cores, dropped
+    if totals["messages"] == 0:
+        raise MapcastError(f"none of {readers} readers got a message")
+    return cores, paced.dropped
 
 
 async def _stall(sequence: Sequence, server: Served) -> list[Figure]:
     """Memory per reader that reads nothing for a minute, and whether it catches up."""
-    assert sequence.ground_truth is not None
-    frames = list(sequence.frames(STALL_FRAMES))
-    for frame, pose in zip(frames, sequence.ground_truth.world_from_camera, strict=False):
-        frame.world_from_camera.CopyFrom(pose_message(pose))
-    async with _opened(sequence, server, 0.02, "given") as (_, session):
+    frames, rate_hz = back_and_forth(sequence, STALL_FRAMES), sequence.calibration.frame_rate_hz
+    async with _opened(sequence, server, 0.02, "given") as session:
         # Past the first rounds the map and the heap no longer grow by themselves.
-        endless = _renumbered(chain.from_iterable(cycle([frames, frames[::-1]])))
-        await _pace(session, islice(endless, 5 * STALL_FRAMES), sequence, {})
+        await pace(session, islice(frames, 5 * STALL_FRAMES), rate_hz)
         before = server.process.memory_info().rss
-        stalled = [_stalled_reader(server, session.id) for _ in range(STALLED_READERS)]
-        count = int(STALL_S * sequence.calibration.frame_rate_hz)
-        await _pace(session, islice(endless, count), sequence, {})
+        stalled = [StalledReader(server.http_url, session.id) for _ in range(STALLED_READERS)]
+        await pace(session, islice(frames, int(STALL_S * rate_hz)), rate_hz)
         cost_mb = (server.process.memory_info().rss - before) / STALLED_READERS / 1e6
         finished = await session.finish()
-        caught_up = await asyncio.to_thread(_catches_up, stalled[0], finished.map_hash)
+        caught_up = await asyncio.to_thread(stalled[0].catches_up, finished.map_hash)
         for reader in stalled:
             reader.close()
     return [
@@ -158,60 +198,28 @@ async def _stall(sequence: Sequence, server: Served) -> list[Figure]:
     ]
 
 
-def _renumbered(frames: Iterator[ingest_pb2.Frame]) -> Iterator[ingest_pb2.Frame]:
-    for index, frame in enumerate(frames):
-        copy = ingest_pb2.Frame()
-        copy.CopyFrom(frame)
-        copy.index, copy.capture_ns = index, index * 33_333_333
-        yield copy
-
-
-def _stalled_reader(server: Served, session: str) -> ClientConnection:
-    """A subscriber that takes what fits its buffers and then reads nothing."""
-    host = urlsplit(server.http_url)
-    plain = socket.socket()
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-    plain.connect((host.hostname, host.port))
-    address = f"ws://{host.netloc}/v1/sessions/{session}/subscribe?layers=mesh"
-    return connect_websocket(address, sock=plain, compression=None, max_size=None, max_queue=1)
-
-
-def _catches_up(reader: ClientConnection, map_hash: int) -> bool:
-    map_ = Map(["mesh"])
-    give_up_s = time.monotonic() + 30
-    while map_.map_hash != map_hash and time.monotonic() < give_up_s:
-        map_.apply(decode(reader.recv(timeout=30, decode=False)))
-    return map_.map_hash == map_hash
-
-
 @asynccontextmanager
 async def _opened(
     sequence: Sequence, server: Served, voxel_size_m: float, poses: str = "tracked"
-) -> AsyncIterator[tuple[AsyncClient, AsyncSession]]:
+) -> AsyncIterator[AsyncSession]:
     fusion = ingest_pb2.FusionSettings(voxel_size_m=voxel_size_m)
     calibration = sequence.calibration.to_message()
     async with connect(server.grpc_address) as client:
-        session = await client.open(calibration, "bench latency", "live", poses, fusion)
-        yield client, session
+        yield await client.open(calibration, "bench latency", "live", poses, fusion)
 
 
-async def _pace(
-    session: AsyncSession,
-    frames: Iterator[ingest_pb2.Frame],
-    sequence: Sequence,
-    sent_s: dict[int, float],
-) -> int:
-    """Send at the camera's rate, noting when; returns how many frames the server dropped."""
-    period_s = 1 / sequence.calibration.frame_rate_hz
+async def pace(session: AsyncSession, frames: Iterator[ingest_pb2.Frame], rate_hz: float) -> Paced:
+    """Send at a camera's rate and take the results. Raises as `AsyncSession.send` does."""
+    paced = Paced()
     start_s = time.perf_counter()
-    count = 0
     for count, frame in enumerate(frames, 1):
-        await asyncio.sleep(start_s + count * period_s - time.perf_counter())
-        sent_s[frame.index] = time.perf_counter()
+        await asyncio.sleep(start_s + count / rate_hz - time.perf_counter())
+        paced.sent_s[frame.index] = time.perf_counter()
         await session.send(frame)
-    dropped = 0
     results = session.results()
-    for _ in range(count):
+    for _ in paced.sent_s:
         result = await anext(results)
-        dropped += result.status == ingest_pb2.FrameResult.STATUS_DROPPED
-    return dropped
+        paced.dropped += result.status == ingest_pb2.FrameResult.STATUS_DROPPED
+        if result.status == ingest_pb2.FrameResult.STATUS_FUSED:
+            paced.fused.append(result.index)
+    return paced

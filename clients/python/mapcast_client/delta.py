@@ -92,7 +92,7 @@ class DeltaHead:
 
 @dataclass(frozen=True, slots=True)
 class TrajectoryRow:
-    """The pose of one frame. A later row of the same `index` replaces the earlier one."""
+    """The pose of one frame. A later row of the same instant replaces the earlier."""
 
     index: int
     capture_ns: int

@@ -78,7 +78,7 @@ class Map:
         if isinstance(delta, MeshDelta):
             self._apply_mesh(delta)
         elif isinstance(delta, TrajectoryDelta):
-            self._trajectory.update((row.index, row) for row in delta.rows)
+            self._trajectory.update((row.capture_ns, row) for row in delta.rows)
         elif isinstance(delta, StatusDelta):
             self._status = delta.status
 
@@ -130,8 +130,8 @@ class Map:
 
     @property
     def trajectory(self) -> list[TrajectoryRow]:
-        """The frames' poses as they are known now, in the order of the frames."""
-        return [self._trajectory[index] for index in sorted(self._trajectory)]
+        """The frames' poses as they are known now, in the order of time."""
+        return [self._trajectory[instant] for instant in sorted(self._trajectory)]
 
     @property
     def status(self) -> Status | None:

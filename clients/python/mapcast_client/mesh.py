@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from mapcast_client.errors import DependencyError
 from mapcast_client.rows import BLOCK_SIZE_VOX, VERTEX_STEPS, MeshRows
 
+_LARGEST_KEY = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class TriangleMesh:
@@ -31,10 +33,7 @@ class TriangleMesh:
         triangle_block = np.repeat(np.arange(len(rows)), rows.triangle_counts)
         triangles = rows.triangles + first_vertex[triangle_block, None].astype(np.int32)
 
-        # 21 bits an axis hold ±2²⁰ steps of 1/31 voxel around the smallest one.
-        low = steps.min(axis=0, initial=0)
-        keys = ((steps - low) @ np.array([1 << 42, 1 << 21, 1])).astype(np.int64)
-        _, first, merged = np.unique(keys, return_index=True, return_inverse=True)
+        first, merged = number_distinct(steps)
         triangles = merged[triangles].astype(np.int32)
         distinct = (
             (triangles[:, 0] != triangles[:, 1])
@@ -66,3 +65,25 @@ class TriangleMesh:
         )
         mesh.vertex_colors = open3d.utility.Vector3dVector(self.colors / 255.0)
         return mesh
+
+
+def number_distinct(
+    rows: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number the distinct rows of (N, K) integers in lexicographic order.
+
+    Returns the (D,) indices at which each occurs first, and the (N,) numbers of all rows. Each
+    column may span up to 2³⁰.
+    """
+    relative = rows - rows[:1]
+    low = relative.min(axis=0, initial=0)
+    spans = relative.max(axis=0, initial=0) - low + 1
+    keys, key_span = np.zeros(len(rows), np.int64), 1
+    for column, span in zip((relative - low).T, spans.tolist(), strict=True):
+        if key_span * span > _LARGEST_KEY:
+            _, keys = np.unique(keys, return_inverse=True)
+            key_span = len(rows)
+        keys = keys * span + column
+        key_span *= span
+    _, first, numbers = np.unique(keys, return_index=True, return_inverse=True)
+    return first, numbers

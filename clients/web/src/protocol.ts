@@ -36,7 +36,8 @@ export interface Header {
 
 /** A frame's pose; world_from_camera, optical camera axes (+X right, +Y down, +Z forward). */
 export interface TrajectoryRow {
-  readonly index: number;
+  /** When the frame was captured: which frame it is. */
+  readonly captureNs: bigint;
   readonly positionM: readonly [number, number, number];
   readonly quatXyzw: readonly [number, number, number, number];
   readonly keyframe: boolean;
@@ -130,14 +131,14 @@ function decodeMesh(table: Table): MeshRow[] {
 }
 
 function decodeTrajectory(table: Table): TrajectoryRow[] {
-  const index = column(table, "index");
+  const captureNs = column(table, "capture_ns");
   const poses = column(table, "world_from_camera");
   const keyframe = column(table, "keyframe");
   const rows: TrajectoryRow[] = [];
   for (let i = 0; i < table.numRows; i++) {
     const [tx, ty, tz, qx, qy, qz, qw] = poses.get(i).toArray() as Float64Array;
     rows.push({
-      index: Number(index.get(i)),
+      captureNs: BigInt(captureNs.get(i)),
       positionM: [tx, ty, tz],
       quatXyzw: [qx, qy, qz, qw],
       keyframe: Boolean(keyframe.get(i)),

@@ -5,11 +5,11 @@ import type { TrajectoryRow } from "./protocol";
 export class Trajectory {
   #rows: TrajectoryRow[] = [];
   #sorted = true;
-  readonly #slots = new Map<number, number>();
+  readonly #slots = new Map<bigint, number>();
   /** Counts changes, so that a drawing knows whether it is stale. */
   version = 0;
 
-  /** In order of frame index. */
+  /** In order of time. */
   get rows(): readonly TrajectoryRow[] {
     if (!this.#sorted) this.#sort();
     return this.#rows;
@@ -25,14 +25,14 @@ export class Trajectory {
 
   apply(row: TrajectoryRow): void {
     this.version += 1;
-    const slot = this.#slots.get(row.index);
+    const slot = this.#slots.get(row.captureNs);
     if (slot !== undefined) {
       this.#rows[slot] = row;
       return;
     }
     const last = this.#rows.at(-1);
-    this.#sorted &&= last === undefined || last.index < row.index;
-    this.#slots.set(row.index, this.#rows.length);
+    this.#sorted &&= last === undefined || last.captureNs < row.captureNs;
+    this.#slots.set(row.captureNs, this.#rows.length);
     this.#rows.push(row);
   }
 
@@ -44,8 +44,8 @@ export class Trajectory {
   }
 
   #sort(): void {
-    this.#rows.sort((a, b) => a.index - b.index);
-    this.#rows.forEach((row, slot) => this.#slots.set(row.index, slot));
+    this.#rows.sort((a, b) => (a.captureNs < b.captureNs ? -1 : 1));
+    this.#rows.forEach((row, slot) => this.#slots.set(row.captureNs, slot));
     this.#sorted = true;
   }
 }

@@ -6,10 +6,10 @@ import { type SessionInfo, label, newestLiveFirst } from "../src/sessions";
 import { compact, connectionWords, stateWords } from "../src/status";
 import { Trajectory } from "../src/trajectory";
 
-const pose = (index: number, x: number) =>
-  ({ index, positionM: [x, 0, 0], quatXyzw: [0, 0, 0, 1], keyframe: false }) as const;
+const pose = (instant: number, x: number) =>
+  ({ captureNs: BigInt(instant), positionM: [x, 0, 0], quatXyzw: [0, 0, 0, 1], keyframe: false }) as const;
 
-it("a later row of the same frame replaces the earlier one, in the frames' order", () => {
+it("a later row of the same frame replaces the earlier one, in the order of time", () => {
   const trajectory = new Trajectory();
   for (const row of [pose(0, 0), pose(5, 5), pose(3, 3), pose(5, 6), pose(4, 4)]) {
     trajectory.apply(row);
@@ -17,7 +17,7 @@ it("a later row of the same frame replaces the earlier one, in the frames' order
   trajectory.rows;
   trajectory.apply(pose(3, 9));
   expect(trajectory.rows.map((row) => row.positionM[0])).toEqual([0, 9, 4, 6]);
-  expect(trajectory.newest?.index).toBe(5);
+  expect(trajectory.newest?.captureNs).toBe(5n);
 });
 
 it("live sessions come first, the newest of them on top", () => {

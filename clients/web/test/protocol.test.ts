@@ -29,7 +29,7 @@ describe.each(COMPRESSIONS)("messages with compression %s", (compression) => {
     const delta = decode(message(compression, "trajectory"));
     if (delta.layer !== "trajectory") throw new Error(delta.layer);
     expect(delta.rows[2]).toEqual({
-      index: 2,
+      captureNs: 66n,
       positionM: [1, 1, 2],
       quatXyzw: [0, 0, 0.6, 0.8],
       keyframe: false,

@@ -7,6 +7,7 @@ from conftest import SPHERE_CENTRE, SPHERE_COLOR, SPHERE_RADIUS_M, WALL_COLOR, t
 
 from fusion.mesh import Mesher, extract_mesh
 from fusion.volume import Volume
+from gpu.kernels import BLOCK_VOX, COORDINATE_LIMIT
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.rows import MeshRows
 
@@ -136,6 +137,26 @@ def test_neighbouring_blocks_meet_without_cracks(volume):
         np.sort(whole.vertices_world, axis=0),
         atol=0.02 / 20,
     )
+
+
+def test_a_map_as_wide_as_the_grid_keeps_its_vertices_apart(settings, camera, views):
+    """The scene at the origin, and again as far away as the grid goes."""
+    here, far = Volume(settings, camera), Volume(settings, camera)
+    end, power = COORDINATE_LIMIT * BLOCK_VOX - 2000, 1 << 20
+    places = [(0, 0, 0), (0, power, 0), (0, 0, power), (-end, -end, -end), (end, end, end)]
+    for frame, pose in views[:4]:
+        here.integrate(frame, pose)
+        for place in places:
+            moved = np.eye(4)
+            moved[:3, 3] = np.array(place) * settings.voxel_size_m
+            far.integrate(frame, moved @ pose)
+    alone, whole = extract_mesh(here), extract_mesh(far)
+    assert len(alone.triangles) > 1000
+    assert len(whole.vertices_world) == pytest.approx(5 * len(alone.vertices_world), rel=1e-2)
+    for mesh in (whole, TriangleMesh.from_rows(rows_of(far), settings.voxel_size_m)):
+        sides_m = np.ptp(mesh.vertices_world[mesh.triangles].astype(np.float64), axis=1)
+        assert sides_m.max() < 3 * settings.voxel_size_m + 0.01
+        assert len(mesh.vertices_world) == len(whole.vertices_world)
 
 
 def border_edges(mesh):

@@ -43,6 +43,46 @@ def test_scale_is_an_error_unless_asked_for() -> None:
     assert ate_rmse_m(estimated, truth, scaled=True) < 1e-9
 
 
+def straight(offsets_m: np.ndarray) -> Trajectory:
+    poses = np.tile(np.eye(4), (len(offsets_m), 1, 1))
+    poses[:, :3, 3] = offsets_m
+    return Trajectory(np.arange(len(poses), dtype=np.int64) * 33_333_333, poses)
+
+
+def test_a_straight_path_has_an_error_though_its_rotation_is_open() -> None:
+    along_m = np.linspace(0, 1, 30)[:, None] * (1.0, 0, 0)
+    wiggle_m = 0.01 * np.tile([[0, 1.0, 0], [0, -1.0, 0]], (15, 1))
+    turned = straight(along_m @ TURNED.T + 5)
+    for scaled in (False, True):
+        assert ate_rmse_m(turned, straight(along_m), scaled=scaled) == pytest.approx(0, abs=1e-7)
+        wiggly = straight(along_m + wiggle_m)
+        assert ate_rmse_m(turned, wiggly, scaled=scaled) == pytest.approx(0.01, rel=0.05)
+    stretched = straight(2 * along_m)
+    assert ate_rmse_m(stretched, straight(along_m)) == pytest.approx(along_m[:, 0].std())
+    assert ate_rmse_m(stretched, straight(along_m), scaled=True) == pytest.approx(0, abs=1e-7)
+
+
+def test_a_path_that_stands_still_has_an_error_but_no_scale() -> None:
+    still, moved = straight(np.zeros((4, 3))), straight(np.eye(4)[:, :3])
+    assert ate_rmse_m(still, still) == 0
+    assert ate_rmse_m(still, moved) == pytest.approx(0.75)
+    with pytest.raises(InputError, match="stands still"):
+        ate_rmse_m(still, moved, scaled=True)
+
+
+def test_a_few_steps_are_aligned_by_where_the_cameras_look() -> None:
+    """Three centimetres of path, with a centimetre of noise, say little about the rotation."""
+    whole = trajectory()
+    truth = Trajectory(whole.capture_ns[:5], whole.world_from_camera[:5])
+    recovered = truth_from_estimated(disturbed(truth, 0.01), truth) @ MOVED
+    angle_rad = Rotation.from_matrix(recovered[:3, :3]).magnitude()
+    assert angle_rad < np.radians(1)
+    np.testing.assert_allclose(recovered[:3, 3], 0, atol=0.05)
+    assert truth_from_estimated(straight(np.zeros((3, 3))), straight(np.ones((3, 3)))) == (
+        pytest.approx(rigid(np.eye(3), np.ones(3)))
+    )
+
+
 def test_live_ate_agrees_with_evo() -> None:
     truth = trajectory()
     estimated = disturbed(truth, 0.02)

@@ -40,6 +40,21 @@ def test_a_frame_without_a_rigid_pose_is_refused(pose: np.ndarray | None, messag
     assert tracker.track(frame).is_keyframe
 
 
+@pytest.mark.parametrize("far_m", [1.001e5, 1e15, 1e300])
+def test_a_pose_out_of_any_range_leaves_no_trace(far_m: float) -> None:
+    tracker, graph = GivenPoseTracker(plane_scene.CALIBRATION), PoseGraph(np.eye(4))
+    frames = [plane_scene.frame(index, 3 * index) for index in range(12)]
+    away = replace(frames[0], world_from_camera=rigid(np.eye(3), np.array([0.0, far_m, 0.0])))
+    with pytest.raises(FrameError, match=r"frame 0: .* leads 1\S+ m .* at most 100000 m"):
+        tracker.track(away)
+    for frame in frames:
+        tracked = tracker.track(frame)
+        graph.add(frame.index, frame.capture_ns, tracked)
+    assert list(tracked.keyframes) == [frames[0].capture_ns, frames[10].capture_ns]
+    given = [frame.world_from_camera for frame in frames]
+    np.testing.assert_array_equal(graph.trajectory().world_from_camera, given)
+
+
 def test_a_nearly_rigid_pose_is_made_rigid() -> None:
     frame = plane_scene.frame(0, 0)
     stretched = rigid(np.eye(3) * 1.001, np.array([1.0, 2, 3]))
