@@ -36,13 +36,13 @@ class Held:
 
 
 async def at_rest() -> Held:
-    """What is held once it no longer changes."""
+    """What is held once the next worker is warm and nothing changes, or after a minute."""
     held, same = Held.now(), 0
-    async with asyncio.timeout(SETTLE_S):
-        while same < QUIET_S / POLL_S:
-            await asyncio.sleep(POLL_S)
-            before, held = held, Held.now()
-            same = same + 1 if held == before else 0
+    give_up_s = asyncio.get_running_loop().time() + SETTLE_S
+    while same < QUIET_S / POLL_S and asyncio.get_running_loop().time() < give_up_s:
+        await asyncio.sleep(POLL_S)
+        before, held = held, Held.now()
+        same = same + 1 if held == before and held.children == 1 else 0
     return held
 
 
