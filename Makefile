@@ -37,6 +37,7 @@ serve: deps ## a server on this machine
 	$(BIN)/mapcast serve
 
 test: deps lint ## all tests
+	$(BIN)/python tools/build_web.py --check
 	$(BIN)/python -m pytest
 
 lint: deps ## format, style, types, import direction, stubs
@@ -50,6 +51,7 @@ soak: deps ## what takes longer than CI has
 	$(BIN)/python -m pytest tests/soak
 
 bench: deps ## the figures against their peers (needs MAPCAST_DATA); JSON in bench/
+	tools/system_libraries.sh bench
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	mkdir -p bench
 	for name in tsdf pipeline latency; do \

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install the system libraries that the wheels need, where this user may; else say how.
 # ORB-SLAM3's wheel: GL and X11. numba: OpenMP. The page test: Chromium. Python: venv.
+# With the argument `bench`, what Open3D's wheel needs, too: libusb.
 set -eu
 packages=""
 want() { # want FILE PACKAGE: the package, if nothing on the machine provides the file
@@ -16,6 +17,7 @@ want libSM.so.6 libsm6
 want libICE.so.6 libice6
 want libgomp.so.1 libgomp1
 want chromium chromium
+[ "${1:-}" != bench ] || want libusb-1.0.so.0 libusb-1.0-0
 python3 -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
 [ -n "$packages" ] || exit 0
 

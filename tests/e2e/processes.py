@@ -1,15 +1,15 @@
-"""The worker processes of a server."""
+"""What a test can see of the processes that its servers start."""
+
+from contextlib import suppress
 
 import psutil
 
 
-def workers(server_pid: int | None = None) -> set[int]:
-    """Process ids of the workers of a server process; None: of this one."""
+def workers() -> set[int]:
+    """The pids of the live worker processes of this process's servers."""
     found = set()
-    for child in psutil.Process(server_pid).children(recursive=True):
-        try:
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # gone meanwhile, or a zombie
             if "stream.worker" in child.cmdline():
                 found.add(child.pid)
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue  # it ended while we looked
     return found

@@ -2,18 +2,12 @@
 
 import asyncio
 
-import psutil
+from processes import workers
 
 from mapcast_client import connect
 from replay.sequence import Sequence
 from stream.config import ServerConfig
 from stream.server import serve
-
-
-def workers() -> set[int]:
-    """Worker processes of this process's servers."""
-    children = psutil.Process().children(recursive=True)
-    return {child.pid for child in children if "stream.worker" in child.cmdline()}
 
 
 async def test_a_session_takes_the_warm_worker_and_a_server_leaves_none(room: Sequence) -> None:

@@ -7,6 +7,7 @@ import httpx
 import psutil
 import pytest
 import trimesh
+from processes import workers
 
 from mapcast_client import AsyncClient, Map
 from mapcast_client.errors import SessionError
@@ -14,12 +15,6 @@ from mapcast_client.v1 import ingest_pb2
 from replay.sequence import Sequence
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def workers() -> set[int]:
-    """Worker processes of this process's servers."""
-    children = psutil.Process().children(recursive=True)
-    return {child.pid for child in children if "stream.worker" in child.cmdline()}
 
 
 async def test_the_map_so_far_is_served_and_others_do_not_notice(
@@ -34,20 +29,26 @@ async def test_the_map_so_far_is_served_and_others_do_not_notice(
     before = workers()
     session = await client.open(calibration, "victim", "lossless", "given", fusion=coarse)
     (worker,) = workers() - before
-    for frame in posed_frames[:12]:
+    half = len(posed_frames) // 2
+    for frame in posed_frames[:half]:
         await session.send(frame)
     map_ = Map()
     async with asyncio.timeout(20):
         async for delta in client.follow(session.id):
             map_.apply(delta)
-            if map_.is_exact and len(map_.trajectory) == 12:
+            if map_.is_exact and len(map_.trajectory) == half:
                 break
 
+    for frame in posed_frames[:half]:
+        await other.send(frame)
     psutil.Process(worker).kill()
+    for frame in posed_frames[half:]:
+        await other.send(frame)
+    assert (await other.finish()).fused == len(posed_frames)
     with pytest.raises(SessionError, match="signal 9") as death:
         async with asyncio.timeout(20):
             while True:
-                await session.send(posed_frames[12])
+                await session.send(posed_frames[half])
                 await asyncio.sleep(0.05)
     assert death.value.code == "session_failed"
 
@@ -59,8 +60,4 @@ async def test_the_map_so_far_is_served_and_others_do_not_notice(
     mesh = trimesh.load(io.BytesIO(exported), file_type="glb", force="mesh")
     assert len(mesh.faces) == len(map_.mesh().triangles)
     path = await http.get(f"/v1/sessions/{session.id}/trajectory.tum")
-    assert len(path.text.splitlines()) == 12
-
-    for frame in posed_frames:
-        await other.send(frame)
-    assert (await other.finish()).fused == len(posed_frames)
+    assert len(path.text.splitlines()) == half
