@@ -1,15 +1,15 @@
-"""What a test can see of the processes that its servers start."""
-
-from contextlib import suppress
+"""The worker processes of a server."""
 
 import psutil
 
 
-def workers() -> set[int]:
-    """The pids of the live worker processes of this process's servers."""
+def workers(server_pid: int | None = None) -> set[int]:
+    """Process ids of the living workers of a server process; None: of this one."""
     found = set()
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # gone meanwhile, or a zombie
+    for child in psutil.Process(server_pid).children(recursive=True):
+        try:
             if "stream.worker" in child.cmdline():
                 found.add(child.pid)
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue  # it ended while we looked
     return found
