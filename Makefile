@@ -5,7 +5,7 @@ BIN := .venv/bin
 DATA ?= rendered
 LIMIT ?= 900
 KEEP ?=
-BENCH_DATA ?= $(MAPCAST_DATA)/7scenes-redkitchen
+BENCH_DATA ?=
 WEB_SOURCES := $(shell find clients/web -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print)
 
 .PHONY: help deps web stubs demo serve test lint soak bench wheel clean
@@ -50,12 +50,12 @@ lint: deps ## format, style, types, import direction, stubs
 soak: deps ## what takes longer than CI has
 	$(BIN)/python -m pytest tests/soak
 
-bench: deps ## the figures against their peers (needs MAPCAST_DATA); JSON in bench/
+bench: deps ## the figures against their peers (needs MAPCAST_DATA or BENCH_DATA); JSON in bench/
 	tools/system_libraries.sh bench
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	mkdir -p bench
 	for name in tsdf pipeline latency; do \
-	    $(BIN)/mapcast bench $$name --data $(BENCH_DATA) --json bench/$$name.json || exit 1; done
+	    $(BIN)/mapcast bench $$name $(if $(BENCH_DATA),--data $(BENCH_DATA)) --json bench/$$name.json || exit 1; done
 
 wheel: deps ## both distributions, in dist/
 	$(BIN)/python -m build --wheel --outdir dist clients/python

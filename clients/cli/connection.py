@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 import clients
+from mapcast_client import AsyncClient
 from mapcast_client.errors import ConnectionLost, InputError
 from stream.config import ServerConfig
 from stream.server import serve
@@ -72,6 +73,14 @@ async def reach(
     )
     async with serve(config) as running:
         yield Server(running.grpc_address, running.http_url)
+
+
+async def newest_session(client: AsyncClient, server: str) -> str:
+    """Find the id of a server's newest session. Raises InputError where there is none."""
+    sessions = await client.sessions()
+    if not sessions:
+        raise InputError(f"{server} has no sessions: start one, for example a replay")
+    return sessions[-1].session
 
 
 def web_bundle() -> Path | None:

@@ -39,7 +39,7 @@ def demo(
     json: JsonOption = None,
     rate: RateOption = 1.0,
     policy: PolicyOption = Policy.live,
-    voxel: VoxelOption = 0.01,
+    voxel: VoxelOption = 0.02,  # what two cores fuse and publish at camera rate
     vocabulary: VocabularyOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Where the map's files go.")

@@ -56,7 +56,7 @@ def doctor() -> None:
 def _mark(finding: Finding) -> str:
     if finding.is_there:
         return "[green]ok[/]"
-    return "[red]missing[/]" if finding.is_needed else "[dim]absent[/]"
+    return "[red]missing[/]" if finding.is_needed else "[dim]note[/]"
 
 
 def check_python() -> Iterator[Finding]:

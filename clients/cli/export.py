@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from clients.cli.connection import newest_session
 from clients.cli.files import write_bytes
 from clients.cli.options import RunningServer
 from clients.cli.progress import console
@@ -17,10 +18,13 @@ _FORMATS = ("glb", "ply", "obj")
 
 
 def export(
-    session: Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="map.glb, map.ply or map.obj")
     ],
+    session: Annotated[
+        str | None,
+        typer.Argument(metavar="SESSION", help="The session's id; the newest without one."),
+    ] = None,
     server: RunningServer = DEFAULT_ADDRESS,
 ) -> None:
     """Write a session's map as GLB, PLY or OBJ, by the file's name."""
@@ -30,8 +34,10 @@ def export(
 
     async def fetch() -> bytes:
         async with connect(server) as client:
-            return await client.export(session, file_format)
+            wanted = session or await newest_session(client, server)
+            return await client.export(wanted, file_format)
 
-    data = asyncio.run(fetch())
+    with console.status("fetching the map …"):
+        data = asyncio.run(fetch())
     write_bytes(output, data)
     console.print(f"{output}  [dim]{len(data) / 1e6:.1f} MB[/]", soft_wrap=True)

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from clients.cli.connection import newest_session
 from clients.cli.options import RunningServer
 from clients.cli.progress import console, live_line
 from mapcast_client import FollowOptions, Map, connect
 from mapcast_client.client import DEFAULT_ADDRESS
-from mapcast_client.errors import InputError
 
 _RATE_OVER_S = 3.0
 _RECONNECTS = 10
@@ -33,11 +33,7 @@ def watch(
 
 async def _watch(session: str | None, server: str) -> None:
     async with connect(server) as client:
-        if session is None:
-            sessions = await client.sessions()
-            if not sessions:
-                raise InputError(f"{server} has no sessions: start one, for example a replay")
-            session = sessions[-1].session
+        session = session or await newest_session(client, server)
         console.print(f"session [bold]{session}[/] at {server}")
         watched = Watched()
         async with live_line(watched.line):
@@ -46,6 +42,9 @@ async def _watch(session: str | None, server: str) -> None:
                 watched.add_bytes(delta.size_bytes, time.monotonic())
                 if watched.is_over:
                     break
+        status = watched.followed.status
+        if status is not None and status.reason:
+            console.print(status.reason, style="yellow", markup=False, soft_wrap=True)
 
 
 @dataclass(slots=True)
@@ -80,7 +79,7 @@ class Watched:
         followed, status = self.followed, self.followed.status
         state = "connecting" if status is None else status.state
         if state == "active" and status is not None:
-            state = status.tracking
+            state = status.tracking or state
         rate = self.bytes_per_s(time.monotonic()) / 1e6
         line = Text(
             f"{state:<11} {followed.blocks:,} blocks  {followed.triangles:,} triangles  "

@@ -194,10 +194,12 @@ async def test_workers_end_with_their_server() -> None:
     )
     assert server.stdout is not None
     async with asyncio.timeout(60):
-        await server.stdout.readline()
-        while not (left := workers(server.pid)):
-            await asyncio.sleep(0.02)
-        server.kill()
-        await server.wait()
+        try:
+            await server.stdout.readline()
+            while not (left := workers(server.pid)):
+                await asyncio.sleep(0.02)
+        finally:
+            server.kill()
+            await server.wait()
         while any(psutil.pid_exists(pid) for pid in left):
             await asyncio.sleep(0.05)

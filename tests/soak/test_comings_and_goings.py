@@ -17,7 +17,7 @@ from stream.server import RunningServer, serve
 
 SUBSCRIBERS = 200
 AT_ONCE = 50
-SESSIONS = 4
+SESSIONS = 50
 SETTLE_S, QUIET_S, POLL_S = 60.0, 3.0, 0.1
 
 

@@ -5,6 +5,7 @@ from itertools import islice
 
 from clients.cli.bench.latency import pace
 from clients.cli.bench.posed import back_and_forth
+from clients.cli.bench.readers import reading
 from clients.cli.bench.served import served
 from clients.cli.bench.stalled import StalledReader
 from mapcast_client import connect
@@ -26,8 +27,10 @@ async def test_a_stalled_reader_costs_nothing_that_grows_and_ends_with_the_serve
             session = await client.open(
                 room.calibration.to_message(), "stall", "live", "given", fusion
             )
-            # Past the first rounds the map and the heap no longer grow by themselves.
-            await pace(session, islice(frames, int(WARM_UP_S * RATE_HZ)), RATE_HZ)
+            # Past the first rounds, with a reader that keeps up, the map and the heap of the
+            # encoder no longer grow by themselves.
+            with reading(server.http_url, session.id, 1, 10.0):
+                await pace(session, islice(frames, int(WARM_UP_S * RATE_HZ)), RATE_HZ)
             with StalledReader(server.http_url, session.id) as reader:
                 before_bytes = server.process.memory_info().rss
                 paced = await pace(session, islice(frames, int(STALL_S * RATE_HZ)), RATE_HZ)

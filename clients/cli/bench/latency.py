@@ -170,8 +170,10 @@ async def _stall(sequence: Sequence, server: Served) -> list[Figure]:
     """Memory per reader that reads nothing for a minute, and whether it catches up."""
     frames, rate_hz = back_and_forth(sequence, STALL_FRAMES), sequence.calibration.frame_rate_hz
     async with _opened(sequence, server, 0.02, "given") as session:
-        # Past the first rounds the map and the heap no longer grow by themselves.
-        await pace(session, islice(frames, 5 * STALL_FRAMES), rate_hz)
+        # Past the first rounds, with a reader that keeps up, the map and the heap of the encoder no
+        # longer grow by themselves.
+        with reading(server.http_url, session.id, 1, MESSAGES_PER_S):
+            await pace(session, islice(frames, 5 * STALL_FRAMES), rate_hz)
         before = server.process.memory_info().rss
         stalled = [StalledReader(server.http_url, session.id) for _ in range(STALLED_READERS)]
         await pace(session, islice(frames, int(STALL_S * rate_hz)), rate_hz)

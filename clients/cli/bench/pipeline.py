@@ -5,14 +5,15 @@ import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from clients.cli.bench.figure import Figure
+from clients.cli.bench.peer import require_open3d
 from clients.cli.bench.readers import reading
 from clients.cli.bench.served import Served, served
 from mapcast_client import AsyncSession, connect
-from mapcast_client.errors import DependencyError
 from mapcast_client.v1 import ingest_pb2
 from replay.sequence import Sequence, open_sequence
 from slam.images import decode_frame
@@ -28,13 +29,17 @@ STAGES = ("decode_ms", "track_ms", "fuse_ms", "mesh_ms")
 
 
 def run(data: Path) -> list[Figure]:
-    """Stream all of `data`; the peer is Open3D's dense SLAM on the sequence's first frames."""
+    """Stream all of `data`; the peer is Open3D's dense SLAM on the sequence's first frames.
+
+    Raises DependencyError if Open3D is missing.
+    """
+    o3d = require_open3d()
     sequence = open_sequence(data)
     frames = list(sequence.frames())
     worker = asyncio.run(_through_worker(sequence, frames))
     with served() as server:
         sockets = asyncio.run(_through_sockets(sequence, frames, server))
-    peer = _open3d_frames_per_s(sequence)
+    peer = _open3d_frames_per_s(o3d, sequence)
     fused = sum(r.status == ingest_pb2.FrameResult.STATUS_FUSED for r in worker.results)
     return [
         Figure(
@@ -153,12 +158,8 @@ async def _receive(session: AsyncSession, count: int) -> list[ingest_pb2.FrameRe
     return results
 
 
-def _open3d_frames_per_s(sequence: Sequence) -> float:
+def _open3d_frames_per_s(o3d: Any, sequence: Sequence) -> float:
     """Open3D 0.20's frame-to-model tracking, integration and raycast on the same machine."""
-    try:
-        import open3d as o3d
-    except ImportError:
-        raise DependencyError("the peer is Open3D: pip install 'mapcast[bench]'") from None
     core, slam = o3d.core, o3d.t.pipelines.slam
     device = core.Device("CPU:0")
     intrinsic = core.Tensor(sequence.calibration.camera.matrix)

@@ -30,6 +30,7 @@ class StalledReader:
             max_size=None,
             max_queue=1,
             close_timeout=1,
+            ping_interval=None,  # it would notice that nobody reads, and leave
         )
 
     def catches_up(self, map_hash: int, within_s: float = 30.0) -> bool:

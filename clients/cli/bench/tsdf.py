@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients.cli.bench.figure import Figure
+from clients.cli.bench.peer import require_open3d
 from fusion.mesh import Mesher, extract_mesh
 from fusion.volume import Volume, VolumeSettings
 from fusion.warm_up import warm_up
-from mapcast_client.errors import DependencyError, InputError
+from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
 from replay.sequence import open_sequence
 from slam.camera import Camera
@@ -45,7 +46,7 @@ def run(data: Path) -> list[Figure]:
 
     Raises InputError if there are none, DependencyError if Open3D is missing.
     """
-    o3d = _open3d()
+    o3d = require_open3d()
     camera, views = _load(data)
     camera = replace(camera, cx_px=camera.cx_px - 0.5, cy_px=camera.cy_px - 0.5)
     threads = numba.get_num_threads()
@@ -61,14 +62,6 @@ def run(data: Path) -> list[Figure]:
         ]
     finally:
         numba.set_num_threads(threads)
-
-
-def _open3d() -> Any:
-    try:
-        import open3d
-    except ImportError as error:
-        raise DependencyError(f"Open3D: {error}; pip install 'mapcast[bench]'") from None
-    return open3d
 
 
 def _load(data: Path) -> tuple[Camera, Views]:

@@ -22,7 +22,7 @@ def checks(*findings: Finding) -> tuple[object, ...]:
     [
         (Finding("thing", True, "1.0"), 0, "ok"),
         (Finding("thing", False, "no [such] file"), 1, "missing"),
-        (Finding("thing", False, "no [such] file", is_needed=False), 0, "absent"),
+        (Finding("thing", False, "no [such] file", is_needed=False), 0, "note"),
     ],
 )
 def test_only_what_is_needed_decides(
