@@ -86,6 +86,8 @@ class Registry:
         except BaseException:
             await worker.kill()
             raise
+        if self._rewarming is not None:
+            self._rewarming.cancel()
         loop = asyncio.get_running_loop()
         self._rewarming = loop.call_later(REWARM_DELAY_S, self._pool.warm)
         session_id = secrets.token_hex(4)

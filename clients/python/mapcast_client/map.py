@@ -104,8 +104,13 @@ class Map:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the last mesh message was complete and the hashes are equal."""
+        """Whether the last mesh message was complete and the hashes are equal.
+
+        Of a map without triangles there is no mesh message: its status says that it is empty.
+        """
         head = self._mesh_head
+        if head is None:
+            return self._status is not None and self._status.map_hash == 0
         return head is not None and head.is_complete and head.map_hash == self._map_hash
 
     @property
