@@ -5,7 +5,7 @@ its subscriber still lacks. Lost or skipped messages cost nothing but a later `t
 """
 
 from bisect import bisect_right
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,18 +69,23 @@ class _Table:
     revisions: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(INITIAL_BLOCKS, "u8"))
     hashes: list[int] = field(default_factory=list)
 
-    def slot(self, block: tuple[int, int, int], row: MeshRow) -> int:
-        """The block's slot; a new one when it has none."""
-        slot = self.slot_of.setdefault(block, len(self.rows))
-        if slot == len(self.rows):
-            if slot == len(self.sizes):
-                self.blocks = np.concatenate([self.blocks, np.zeros_like(self.blocks)])
-                self.sizes = np.concatenate([self.sizes, np.zeros_like(self.sizes)])
-                self.revisions = np.concatenate([self.revisions, np.zeros_like(self.revisions)])
-            self.rows.append(row)
-            self.hashes.append(0)
-            self.blocks[slot] = block
-        return slot
+    def slots(self, rows: Sequence[MeshRow]) -> list[int]:
+        """The slots of rows' blocks; new ones for those that have none."""
+        known, slot_of = len(self.rows), self.slot_of
+        slots = []
+        for row in rows:
+            slot = slot_of.setdefault(row.block, len(self.rows))
+            if slot == len(self.rows):
+                self.rows.append(MeshRow(row.block, b"", b"", b""))
+                self.hashes.append(0)
+            slots.append(slot)
+        while len(self.sizes) < len(self.rows):
+            self.blocks = np.concatenate([self.blocks, np.zeros_like(self.blocks)])
+            self.sizes = np.concatenate([self.sizes, np.zeros_like(self.sizes)])
+            self.revisions = np.concatenate([self.revisions, np.zeros_like(self.revisions)])
+        if fresh := self.rows[known:]:
+            self.blocks[known : len(self.rows)] = [row.block for row in fresh]
+        return slots
 
 
 class Hub:
@@ -129,34 +134,34 @@ class Hub:
             self._rewind(cursor, since=0)
 
     def publish(self, rows: Iterable[MeshRow]) -> None:
-        """Store rows under the next revision and make them pending for everyone."""
+        """Store rows, one of a block, under the next revision; make them pending for everyone."""
         rows = list(rows)
         if not rows:
             return
         self.revision += 1
-        changed = [self._store(row) for row in rows]
-        bits = np.zeros(len(self._table.sizes), np.bool_)
-        bits[changed] = True
+        table = self._table
+        slots = table.slots(rows)
+        table.sizes[slots] = [row.size_bytes for row in rows]
+        table.revisions[slots] = self.revision
+        for slot, row in zip(slots, rows, strict=True):
+            self._replace(slot, row)
+        self.map_hash %= HASH_MODULUS
+        bits = np.zeros(len(table.sizes), np.bool_)
+        bits[slots] = True
         packed = np.packbits(bits)
         for cursor in self._cursors:
             if len(cursor.pending) < len(packed):
                 cursor.pending = np.pad(cursor.pending, (0, len(packed) - len(cursor.pending)))
             cursor.pending |= packed
 
-    def _store(self, row: MeshRow) -> int:
+    def _replace(self, slot: int, row: MeshRow) -> None:
+        """Put a row where the block's last one was, and keep the sums over all of them."""
         table = self._table
-        slot = table.slot(row.block, row)
-        was_live, is_live = bool(table.hashes[slot]), bool(row.triangles)
-        content_hash = row.content_hash()
-        self.map_hash = (self.map_hash + content_hash - table.hashes[slot]) % HASH_MODULUS
-        if was_live:
-            self.triangles -= len(table.rows[slot].triangles) // 6
-        self.triangles += len(row.triangles) // 6
-        self.live_blocks += is_live - was_live
+        old_row, content_hash = table.rows[slot], row.content_hash()
+        self.map_hash += content_hash - table.hashes[slot]
+        self.triangles += (len(row.triangles) - len(old_row.triangles)) // 6
+        self.live_blocks += bool(row.triangles) - bool(old_row.triangles)
         table.rows[slot], table.hashes[slot] = row, content_hash
-        table.sizes[slot] = row.size_bytes
-        table.revisions[slot] = self.revision
-        return slot
 
     def append_pose(
         self, index: int, capture_ns: int, pose: tuple[float, ...], state: str, is_keyframe: bool

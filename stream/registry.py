@@ -6,7 +6,16 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mapcast_client.delta import (
+    DeltaHead,
+    Status,
+    TrajectoryRow,
+    encode_mesh,
+    encode_status,
+    encode_trajectory,
+)
 from mapcast_client.errors import InputError
+from mapcast_client.rows import MeshRow
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration
 from slam.vocabulary import default_vocabulary
@@ -45,6 +54,7 @@ class Registry:
             vocabulary = await asyncio.to_thread(default_vocabulary, self.config.cache)
         self._pool = WorkerPool(vocabulary, self.config.keep_warm_worker)
         self._pool.warm()
+        await asyncio.to_thread(_warm_encoders)
 
     def sessions(self) -> list[Session]:
         """All of them, oldest first."""
@@ -139,6 +149,14 @@ class Registry:
             self._rewarming.cancel()
         ending = [self.remove(session.id, "the server stopped") for session in self.sessions()]
         await asyncio.gather(self._pool.close(), *ending, *self._closing)
+
+
+def _warm_encoders() -> None:
+    """Encode once: at its first use Arrow imports what it finds, pandas too, for half a second."""
+    head = DeltaHead("", 0, 0, 0, 0.01, 0)
+    encode_status(Status("waiting"), head)
+    encode_trajectory([TrajectoryRow(0, 0, (0.0,) * 7, "", False, 0)], head)
+    encode_mesh([MeshRow((0, 0, 0), b"", b"", b"")], [0], head)
 
 
 def _check(request: ingest_pb2.OpenSession) -> None:

@@ -69,14 +69,22 @@ class MeshRows:
         vertices, colors, triangles = (
             a.tobytes() for a in (self.vertices, self.colors, self.triangles)
         )
-        vertex_ends = np.cumsum(3 * self.vertex_counts.astype(np.int64)).tolist()
-        triangle_ends = np.cumsum(6 * self.triangle_counts.astype(np.int64)).tolist()
-        v = t = 0
-        for block, v_end, t_end in zip(
-            self.blocks.tolist(), vertex_ends, triangle_ends, strict=True
-        ):
-            yield MeshRow(tuple(block), vertices[v:v_end], colors[v:v_end], triangles[t:t_end])
-            v, t = v_end, t_end
+        vertex_spans = _spans(3 * self.vertex_counts.astype(np.int64))
+        triangle_spans = _spans(6 * self.triangle_counts.astype(np.int64))
+        columns = zip(
+            map(tuple, self.blocks.tolist()),
+            [vertices[span] for span in vertex_spans],
+            [colors[span] for span in vertex_spans],
+            [triangles[span] for span in triangle_spans],
+            strict=True,
+        )
+        return map(MeshRow._make, columns)
+
+
+def _spans(lengths: NDArray[np.int64]) -> list[slice]:
+    """Where each of some stretches, one behind the other, lies."""
+    ends = np.cumsum(lengths).tolist()
+    return list(map(slice, [0, *ends[:-1]], ends))
 
 
 class MeshRow(NamedTuple):
