@@ -42,7 +42,7 @@ class OrbSlam3Tracker:
     on, the process's file descriptor 1 is diverted: see `divert_native_stdout`.
     """
 
-    def __init__(self, calibration: Calibration, vocabulary: Path, features: int = 1000) -> None:
+    def __init__(self, calibration: Calibration, vocabulary: Path, features: int = 800) -> None:
         """Load the vocabulary (about a second) and start ORB-SLAM3's threads.
 
         Raises InputError if the vocabulary is broken or ORB-SLAM3 cannot work on such images.

@@ -10,7 +10,7 @@ from mapcast_client.rows import MeshRows
 from mapcast_client.v1 import ingest_pb2
 from stream import worker_pb2
 
-DEFAULT_MESH_RATE_HZ = 12.0
+DEFAULT_MESH_RATE_HZ = 15.0
 IDLE_S = 0.2
 """A pause of fused frames after which everything that changed is published exactly."""
 ROWS_IN_PART = 512
