@@ -23,7 +23,7 @@ from stream.sender import Sender
 from stream.subscribe import Subscription
 
 VOXEL_M = 0.01
-MESH_HZ = 12.0
+MESH_HZ = 14.0
 PEER_FRAMES = 100
 STAGES = ("decode_ms", "track_ms", "fuse_ms", "mesh_ms")
 
