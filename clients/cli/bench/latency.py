@@ -23,7 +23,7 @@ from replay.sequence import Sequence, open_sequence
 
 LATENCY_FRAMES = 300
 STARTING_FRAMES = 30
-"""The tracker begins, and a surface is meshed from its third observation on: no steady state yet."""
+"""Before a steady state: a surface is meshed from its third observation on."""
 ARRIVAL_TIMEOUT_S = 5.0
 LOAD_FRAMES = 300
 STALL_FRAMES = 60
