@@ -16,7 +16,8 @@ async def arrivals(*messages: tuple[int, float]) -> Arrivals:
 async def test_a_frame_arrives_with_the_first_map_that_contains_it() -> None:
     paced = Paced(sent_s={0: 0.0, 1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}, fused=[0, 1, 3], dropped=2)
     arrived = await arrivals((0, 0.5), (2, 2.25), (2, 9.0), (4, 4.125))
-    assert arrived.latencies_ms(paced) == [500, 1125, 1250]
+    assert arrived.latencies_ms(paced.fused, paced) == [500, 1125, 1250]
+    assert arrived.latencies_ms([3], paced) == [1125]
 
 
 async def test_an_arrival_is_waited_for() -> None:

@@ -31,6 +31,6 @@ def test_it_is_over_when_the_session_is_and_the_map_is_the_same() -> None:
 def test_the_line_tells_state_and_hash() -> None:
     watched = Watched()
     assert watched.line().plain.startswith("connecting")
-    watched.followed.apply(status("active"))
+    watched.followed.apply(status("active", map_hash=5))
     assert watched.line().plain.startswith("tracking")
     assert "catching up" in watched.line().plain

@@ -1,4 +1,5 @@
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -136,10 +137,13 @@ def test_to_trimesh_keeps_geometry_and_colors() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of open3d's own imports
-def test_to_open3d_keeps_geometry_and_colors() -> None:
-    pytest.importorskip("open3d", exc_type=ImportError)
+def test_to_open3d_keeps_geometry_and_colors_or_says_what_is_missing() -> None:
     followed = Map()
     followed.apply(mesh([ROW], head(1, 0)))
+    if find_spec("open3d") is None:
+        with pytest.raises(DependencyError, match="pip install open3d"):
+            followed.to_open3d()
+        return
     exported = followed.to_open3d()
     assert exported.get_surface_area() == pytest.approx(0.08**2 / 2)
     assert np.asarray(exported.vertex_colors).sum() == pytest.approx(3)
