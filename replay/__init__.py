@@ -7,6 +7,7 @@ Must not: decode frames, open sockets, pace frames in time, or know the server. 
 into the cache folder that it is given.
 """
 
-from replay.sequence import Sequence, open_sequence
+from replay.opening import open_sequence
+from replay.sequence import Sequence
 
 __all__ = ["Sequence", "open_sequence"]

@@ -3,8 +3,9 @@
 from rich.progress import track
 
 from clients.cli.progress import console
+from replay.opening import open_sequence
 from replay.rendered import RenderedSequence
-from replay.sequence import Sequence, open_sequence
+from replay.sequence import Sequence
 from stream.config import user_cache
 
 

@@ -9,7 +9,8 @@ import pytest_asyncio
 from mapcast_client import AsyncClient, connect
 from mapcast_client.poses import pose_message
 from mapcast_client.v1 import ingest_pb2
-from replay.sequence import Sequence, open_sequence
+from replay.opening import open_sequence
+from replay.sequence import Sequence
 from stream.config import ServerConfig
 from stream.server import RunningServer, serve
 

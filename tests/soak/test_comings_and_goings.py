@@ -11,7 +11,8 @@ import psutil
 from mapcast_client import AsyncClient, Delta, FollowOptions, Map, connect
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.websocket import follow_websocket
-from replay.sequence import Sequence, open_sequence
+from replay.opening import open_sequence
+from replay.sequence import Sequence
 from stream.config import ServerConfig
 from stream.server import RunningServer, serve
 

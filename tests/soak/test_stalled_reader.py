@@ -10,7 +10,7 @@ from clients.cli.bench.served import served
 from clients.cli.bench.stalled import StalledReader
 from mapcast_client import connect
 from mapcast_client.v1 import ingest_pb2
-from replay.sequence import open_sequence
+from replay.opening import open_sequence
 
 WALK_FRAMES = 40
 RATE_HZ = 30.0

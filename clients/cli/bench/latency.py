@@ -19,7 +19,8 @@ from mapcast_client.delta import MeshDelta
 from mapcast_client.errors import MapcastError
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.websocket import follow_websocket
-from replay.sequence import Sequence, open_sequence
+from replay.opening import open_sequence
+from replay.sequence import Sequence
 
 LATENCY_FRAMES = 300
 STARTING_FRAMES = 30

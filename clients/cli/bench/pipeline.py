@@ -15,7 +15,8 @@ from clients.cli.bench.readers import reading
 from clients.cli.bench.served import Served, served
 from mapcast_client import AsyncSession, connect
 from mapcast_client.v1 import ingest_pb2
-from replay.sequence import Sequence, open_sequence
+from replay.opening import open_sequence
+from replay.sequence import Sequence
 from slam.images import decode_frame
 from stream.config import ServerConfig
 from stream.registry import Registry

@@ -25,7 +25,7 @@ from fusion.volume import Volume, VolumeSettings
 from fusion.warm_up import warm_up
 from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
-from replay.sequence import open_sequence
+from replay.opening import open_sequence
 from slam.camera import Camera
 from slam.frame import Frame
 from slam.geometry import Mat4

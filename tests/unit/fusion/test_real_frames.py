@@ -8,7 +8,7 @@ import pytest
 
 from fusion.mesh import Mesher
 from fusion.volume import Volume, VolumeSettings
-from replay.sequence import open_sequence
+from replay.opening import open_sequence
 from slam.images import decode_frame
 
 FRAMES = 100

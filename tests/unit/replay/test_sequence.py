@@ -7,7 +7,8 @@ from recordings import write_seven_scenes
 
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
-from replay.sequence import frame_range, open_sequence, read_ahead, read_image_file
+from replay.opening import open_sequence
+from replay.sequence import frame_range, read_ahead, read_image_file
 
 
 def read_ahead_threads() -> list[threading.Thread]:
