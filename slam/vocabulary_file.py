@@ -96,7 +96,7 @@ def _header(line: bytes, path: Path) -> tuple[int, int]:
         if in_range and scoring <= 5 and weighting <= 3:
             return branching, depth
     raise InputError(
-        f"vocabulary {path}, line 1: {line[:60]!r} is not the header of a DBoW2 text vocabulary: "
+        f"vocabulary {path}, line 1: {line[:24]!r} is not the header of a DBoW2 text vocabulary: "
         f"branching (2 to {BRANCHING_MAX}), depth (1 to {DEPTH_MAX}), scoring, weighting"
     )
 

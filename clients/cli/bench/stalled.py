@@ -2,6 +2,7 @@
 
 import socket
 import time
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -23,7 +24,8 @@ class StalledReader:
         plain = socket.socket()
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         plain.connect((host.hostname, host.port))
-        self._connection = connect(
+        self._open = ExitStack()
+        connecting = connect(
             f"ws://{host.netloc}/v1/sessions/{session}/subscribe?layers=mesh",
             sock=plain,
             compression=None,
@@ -32,6 +34,7 @@ class StalledReader:
             close_timeout=1,
             ping_interval=None,  # it would notice that nobody reads, and leave
         )
+        self._connection = self._open.enter_context(connecting)
 
     def catches_up(self, map_hash: int, within_s: float = 30.0) -> bool:
         """Read again, and say whether its map comes to have this hash."""
@@ -47,7 +50,7 @@ class StalledReader:
 
     def close(self) -> None:
         """Leave."""
-        self._connection.close()
+        self._open.close()
 
     def __enter__(self) -> Self:
         return self
