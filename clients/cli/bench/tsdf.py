@@ -1,7 +1,7 @@
 """Fusion and meshing beside Open3D's `VoxelBlockGrid`, and the exactness of the volume.
 
 Both fuse the same decoded frames, in alternating rounds of all of them, with two threads each, and
-allocate their blocks. Open3D pixel coordinates where we round and meshes voxels of weight
+allocate their blocks. Open3D floors pixel coordinates where we round and meshes voxels of weight
 > 3, so our camera is shifted by half a pixel and our meshing weight is 4: then the surfaces are
 comparable.
 """
