@@ -37,6 +37,7 @@ serve: deps ## a server on this machine
 	$(BIN)/mapcast serve
 
 test: deps lint ## all tests
+	tools/system_libraries.sh test
 	$(BIN)/python tools/build_web.py --check
 	$(BIN)/python -m pytest
 

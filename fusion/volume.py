@@ -9,7 +9,7 @@ from gpu.cpu import CpuBlocks, FusionGrid, Pinhole, Surface
 from gpu.kernels import BLOCK_VOX, COORDINATE_LIMIT
 from mapcast_client.errors import FrameError, InputError
 from slam.camera import Camera
-from slam.frame import Frame
+from slam.frame import DepthImage, Frame
 from slam.geometry import Mat4, inverse
 
 BlockIndices = NDArray[np.int32]
@@ -40,7 +40,7 @@ class VolumeSettings:
     max_blocks: int = 65536
     """8 KiB each."""
     min_weight: int = 3
-    """Observations that a voxel needs to be meshed."""
+    """Observations that a voxel needs to be meshed; depth counts for its confidence of them."""
 
     def __post_init__(self) -> None:
         if not 0.0005 <= self.voxel_size_m <= 1:
@@ -112,7 +112,8 @@ class Volume:
     def saturated_observations(self) -> int:
         """Observations that did not count because their voxel had reached a limit.
 
-        Distances end at 65535 observations, colours at 8224; from then on a voxel is frozen.
+        Distances end at 65535 observations, counted by their confidence, colours at 8224; from then
+        on a voxel is frozen.
         """
         return self._saturated_observations
 
@@ -126,8 +127,8 @@ class Volume:
     def integrate(self, frame: Frame, world_from_camera: Mat4) -> BlockIndices:
         """Fuse one view.
 
-        Returns the (K,) blocks that it touched. Raises FrameError if the images do not fit the
-        camera, InputError if the pose is not finite or leads out of the grid.
+        Returns the (K,) blocks that it touched. Raises FrameError if the frame has no depth or its
+        images do not fit the camera, InputError if the pose is not finite or leads out of the grid.
         """
         self._load(frame, world_from_camera)
         touched, refused = self._blocks.touch(world_from_camera, allocate=True)
@@ -185,22 +186,20 @@ class Volume:
         self._saturated_observations = 0
 
     def _load(self, frame: Frame, world_from_camera: Mat4) -> None:
-        self._check_images(frame)
+        depth = self._checked_depth(frame)
         self._check_reach(world_from_camera)
-        self._blocks.load(frame.depth, frame.depth_scale_m, frame.color)
+        self._blocks.load(depth, frame.depth_scale_m, frame.color, frame.confidence)
 
-    def _check_images(self, frame: Frame) -> None:
+    def _checked_depth(self, frame: Frame) -> DepthImage:
+        """The frame's depth, all of its images being as they must be."""
+        if frame.depth is None:
+            raise FrameError(f"frame {frame.index}: has no depth, fusion needs some")
         shape = (self.camera.height_px, self.camera.width_px)
-        if frame.depth.shape != shape or frame.depth.dtype not in (np.uint16, np.float32):
-            raise FrameError(
-                f"frame {frame.index}: depth is {frame.depth.dtype} {frame.depth.shape}, "
-                f"must be uint16 or float32 {shape}"
-            )
-        if frame.color.shape != (*shape, 3) or frame.color.dtype != np.uint8:
-            raise FrameError(
-                f"frame {frame.index}: color is {frame.color.dtype} {frame.color.shape}, "
-                f"must be uint8 {(*shape, 3)}"
-            )
+        _check_image(frame.index, "depth", frame.depth, shape, (np.uint16, np.float32))
+        _check_image(frame.index, "color", frame.color, (*shape, 3), (np.uint8,))
+        if frame.confidence is not None:
+            _check_image(frame.index, "confidence", frame.confidence, shape, (np.uint8,))
+        return frame.depth
 
     def _check_reach(self, world_from_camera: Mat4) -> None:
         """All that a view can touch must have block coordinates that the hash can tell apart."""
@@ -213,6 +212,20 @@ class Volume:
                 f"world_from_camera leads {reach_m:.6g} m from the origin; the grid ends at "
                 f"{limit_m:.6g} m"
             )
+
+
+def _check_image(
+    index: int,
+    name: str,
+    image: NDArray[np.generic],
+    shape: tuple[int, ...],
+    dtypes: tuple[type[np.generic], ...],
+) -> None:
+    if image.shape != shape or image.dtype not in dtypes:
+        allowed = " or ".join(dtype.__name__ for dtype in dtypes)
+        raise FrameError(
+            f"frame {index}: {name} is {image.dtype} {image.shape}, must be {allowed} {shape}"
+        )
 
 
 def _check_pinhole(camera: Camera) -> None:

@@ -2,16 +2,20 @@
 
 import numpy as np
 
+from fusion.depth.motion_stereo import MotionStereo
+from fusion.depth.source import DepthContext, View
 from fusion.mesh import Mesher
 from fusion.volume import Volume, VolumeSettings
 from slam.camera import Camera
 from slam.frame import Frame
+from slam.geometry import rigid
 
 
 def warm_up() -> None:
     """Compile all fusion kernels, or load them from the cache, by a walk through a tiny volume.
 
-    Takes about half a minute the first time on a machine, half a second later.
+    And those of motion stereo, by looking at nothing from two places. Takes about half a minute
+    the first time on a machine, half a second later.
     """
     camera = Camera(16, 12, 16.0, 16.0, 7.5, 5.5)
     volume = Volume(VolumeSettings(voxel_size_m=0.05, min_weight=1, max_blocks=256), camera)
@@ -26,3 +30,17 @@ def warm_up() -> None:
         mesher.flush()
         volume.raycast(camera, np.eye(4))
         mesher.mark(volume.remove(frame, np.eye(4)))
+    _warm_up_stereo(camera)
+
+
+def _warm_up_stereo(camera: Camera) -> None:
+    source = MotionStereo(camera)
+    gray = np.full((camera.height_px, camera.width_px), 128, np.uint8)
+    aside = View(-1, gray, rigid(np.eye(3), np.array([0.1, 0, 0])))
+    earlier: tuple[View, ...] = ()
+    for capture_ns in range(2):
+        frame = Frame(capture_ns, capture_ns, np.repeat(gray[..., None], 3, axis=2))
+        no_points = np.empty((0, 3), np.float32)
+        context = DepthContext(np.eye(4), no_points, (aside,), references=earlier)
+        source.depth(frame, context)
+        earlier = (View(capture_ns, gray, np.eye(4)),)

@@ -108,12 +108,22 @@ class CpuBlocks:
         depth: NDArray[np.uint16] | NDArray[np.float32],
         depth_scale_m: float,
         color: NDArray[np.uint8],
+        confidence: NDArray[np.uint8] | None = None,
     ) -> None:
-        """Take the images of the view that comes next: (H, W) and (H, W, 3)."""
-        low_m, high_m = self._grid.depth_min_m, self._grid.depth_max_m
-        cv2.cvtColor(color, cv2.COLOR_RGB2RGBA, dst=self._rgba)  # byte shuffles are SIMD there
-        rgba = self._rgba.view(np.uint32)[:, :, 0]
-        pack_pixels(_read_only(depth), float(depth_scale_m), low_m, high_m, rgba, self._pixels)
+        """Take the images of the view that comes next: (H, W), (H, W, 3) and (H, W)."""
+        # Byte shuffles are SIMD there.
+        cv2.cvtColor(color, cv2.COLOR_RGB2RGBA, dst=self._rgba)
+        if confidence is not None:
+            cv2.insertChannel(confidence, self._rgba, 3)
+        pack_pixels(
+            _read_only(depth),
+            float(depth_scale_m),
+            self._grid.depth_min_m,
+            self._grid.depth_max_m,
+            self._rgba.view(np.uint32)[:, :, 0],
+            confidence is not None,
+            self._pixels,
+        )
 
     def touch(self, world_from_camera: Mat4, allocate: bool) -> tuple[NDArray[np.int32], int]:
         """Find the blocks in the band around the loaded depth, new ones too when `allocate`.

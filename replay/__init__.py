@@ -1,10 +1,10 @@
 """Recorded input: sequences to stream, and how good what came out of them is.
 
-In: folders of 7-Scenes or TUM RGB-D, or the name of the built-in rendered room.
-Out: encoded wire frames, calibration, ground truth; trajectory and mesh errors.
+In: folders of 7-Scenes or TUM RGB-D, videos, folders of pictures, or the name of the built-in room.
+Out: wire frames, encoded or a video's raw planes, calibration, ground truth; path and mesh errors.
 Threads: one bounded read-ahead thread per open iterator; the room renders on numba's threads.
-Must not: decode frames, open sockets, pace frames in time, or know the server. Writes files only
-into the cache folder that it is given.
+Must not: decode pictures other than videos', open sockets, pace frames in time, or know the server.
+Writes files only into the cache folder that it is given.
 """
 
 from replay.opening import open_sequence

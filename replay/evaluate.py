@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mapcast_client.errors import InputError
 from replay.association import associate
+from replay.similarity import fit_rotation, fit_similarity
 from slam.geometry import Mat4, rigid
 from slam.trajectory import Trajectory
 
@@ -83,8 +84,22 @@ def truth_from_estimated(estimated: Trajectory, truth: Trajectory) -> Mat4:
     from_points = _axis_points(estimated.world_from_camera[pairs[:, 0]])
     to_points = _axis_points(truth.world_from_camera[pairs[:, 1]])
     from_centre, to_centre = from_points.mean(axis=0), to_points.mean(axis=0)
-    rotation = _rotation(from_points - from_centre, to_points - to_centre)
+    rotation = fit_rotation(from_points - from_centre, to_points - to_centre)
     return rigid(rotation, to_centre - rotation @ from_centre)
+
+
+def similarity_from_estimated(estimated: Trajectory, truth: Trajectory) -> Mat4:
+    """The similarity that takes the estimate's world to the truth's: [s·R | t].
+
+    For monocular paths, whose unit is their own. The cameras' own rotations give R, a straight walk
+    is enough; then s and t are the best for the centres (Umeyama 1991, eq. 41-42). Raises
+    InputError if fewer than three poses belong together or the estimate stands still.
+    """
+    pairs = _pairs(estimated, truth)
+    from_poses = estimated.world_from_camera[pairs[:, 0]]
+    to_poses = truth.world_from_camera[pairs[:, 1]]
+    rotation = fit_rotation(_axes(from_poses), _axes(to_poses))
+    return fit_similarity(from_poses[:, :3, 3], to_poses[:, :3, 3], rotation)
 
 
 class LiveAte:
@@ -95,7 +110,7 @@ class LiveAte:
         self._first: NDArray[np.float64] = np.zeros((2, 3))
         self._sums: NDArray[np.float64] = np.zeros((2, 3))
         self._products: NDArray[np.float64] = np.zeros((3, 3))
-        self._squares = 0.0
+        self._squares: NDArray[np.float64] = np.zeros(2)
 
     def __len__(self) -> int:
         return self._count
@@ -109,21 +124,24 @@ class LiveAte:
         self._count += 1
         self._sums += (a, b)
         self._products += np.outer(b, a)
-        self._squares += a @ a + b @ b
+        self._squares += (a @ a, b @ b)
 
-    def rmse_m(self) -> float | None:
-        """RMSE after the best rigid alignment; None below three frames.
+    def rmse_m(self, *, scaled: bool = False) -> float | None:
+        """RMSE after the best rigid alignment, `scaled`: similarity; None below three frames.
 
-        σ² = σa² + σb² − 2 tr(D S), Umeyama 1991, eq. 33 with unit scale.
+        σ² = σa² + σb² − 2 tr(D S) with unit scale, σb² − tr(D S)² / σa² with the best one
+        (Umeyama 1991, eq. 33).
         """
         if self._count < _FEWEST_POSES:
             return None
         means = self._sums / self._count
-        variances = self._squares / self._count - float((means**2).sum())
+        a, b = self._squares / self._count - (means**2).sum(axis=1)
         covariance = self._products / self._count - np.outer(means[1], means[0])
         u, s, vt = np.linalg.svd(covariance)
         s[2] *= np.sign(np.linalg.det(u @ vt))
-        return float(np.sqrt(max(variances - 2 * s.sum(), 0.0)))
+        if not scaled:
+            return float(np.sqrt(max(a + b - 2 * s.sum(), 0.0)))
+        return float(np.sqrt(max(b - s.sum() ** 2 / a, 0.0))) if a > 0 else None
 
 
 def _pairs(estimated: Trajectory, truth: Trajectory) -> NDArray[np.int64]:
@@ -162,25 +180,22 @@ def _axis_points(world_from_camera: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([centres, along.reshape(-1, 3)])
 
 
+def _axes(world_from_camera: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3K, 3) the directions of the axes of (K, 4, 4) cameras."""
+    return world_from_camera[:, :3, :3].transpose(0, 2, 1).reshape(-1, 3)
+
+
 def _straight_rmse_m(
     estimated: NDArray[np.float64], true: NDArray[np.float64], scaled: bool
 ) -> float:
     """RMSE of (K, 3) centres after the best alignment, one of many."""
     a, b = estimated - estimated.mean(axis=0), true - true.mean(axis=0)
-    turned = a @ _rotation(a, b).T
+    turned = a @ fit_rotation(a, b).T
     if scaled:
         if not a.any():
             raise InputError("the estimated path stands still: it has no scale")
         turned *= np.vdot(turned, b) / np.vdot(a, a)
     return _rmse(np.linalg.norm(turned - b, axis=1))
-
-
-def _rotation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(3, 3) that takes centred points (K, 3) `a` best to `b` (Umeyama 1991, eq. 40)."""
-    u, _, vt = np.linalg.svd(b.T @ a)
-    u[:, 2] *= np.linalg.det(u @ vt)
-    rotation: NDArray[np.float64] = u @ vt
-    return rotation
 
 
 def _rmse(errors: NDArray[np.float64]) -> float:

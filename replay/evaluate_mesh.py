@@ -1,5 +1,6 @@
 """How far a mesh is from the true surface, and how much of that surface it covers."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -9,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
+from replay.similarity import moved
 from slam.geometry import Mat4
 
 SAMPLES = 200_000
@@ -66,17 +68,29 @@ def mesh_quality(
 ) -> MeshQuality:
     """Compare a mesh with a reference; `reference_from_mesh` aligns their worlds first.
 
-    Raises InputError if the mesh has no surface.
+    It may scale, too: [s·R | t]. Raises InputError if the mesh has no surface.
     """
+    return mesh_qualities(mesh, reference, reference_from_mesh, (within_m,), samples)[0]
+
+
+def mesh_qualities(
+    mesh: TriangleMesh,
+    reference: Surface,
+    reference_from_mesh: Mat4 | None,
+    within_m: Iterable[float],
+    samples: int = SAMPLES,
+) -> list[MeshQuality]:
+    """As `mesh_quality`, for several distances at the cost of one."""
     vertices = mesh.vertices_world.astype(np.float64)
     if reference_from_mesh is not None:
-        vertices = vertices @ reference_from_mesh[:3, :3].T + reference_from_mesh[:3, 3]
+        vertices = moved(vertices, reference_from_mesh)
     surface = MeshSurface(vertices, mesh.triangles, samples)
-    return MeshQuality(
-        Distances.of(reference.distance(surface.points()), within_m),
-        Distances.of(surface.distance(reference.points()), within_m),
-        within_m,
-    )
+    accuracy = reference.distance(surface.points())
+    completeness = surface.distance(reference.points())
+    return [
+        MeshQuality(Distances.of(accuracy, limit), Distances.of(completeness, limit), limit)
+        for limit in within_m
+    ]
 
 
 class MeshSurface:

@@ -16,7 +16,7 @@ from replay.room.path import walk
 from replay.room.room import Room
 from replay.room.sensor import sense
 from replay.room.view import View
-from replay.sequence import frame_range, read_ahead
+from replay.sequence import RGBD, Sensor, frame_range, read_ahead
 from slam.camera import Calibration, Camera
 from slam.trajectory import Trajectory
 
@@ -61,6 +61,9 @@ class RenderedSequence:
     The same settings give the same bytes, whatever the number of threads.
     """
 
+    sensor: Sensor = RGBD
+    frame_rate_hz = float(_RATE_HZ)
+
     def __init__(self, settings: RenderedSettings, cache: Path | None = None) -> None:
         """`cache`: a folder where rendered frames are kept (a quarter of a megabyte each)."""
         self._settings = settings
@@ -68,7 +71,7 @@ class RenderedSequence:
         if cache is not None:
             self._cache = FrameCache(cache / "rendered", key_of(_sources(), repr(settings)))
         self.name = f"rendered room, {settings.frames} frames, seed {settings.seed}"
-        self.calibration = Calibration(CAMERA, DEPTH_SCALE_M, 0, float(_RATE_HZ))
+        self.calibration = Calibration(CAMERA, DEPTH_SCALE_M, 0, self.frame_rate_hz)
         capture_ns = np.arange(settings.frames, dtype=np.int64) * 1_000_000_000 // _RATE_HZ
         self.ground_truth = Trajectory(capture_ns, walk(settings.frames, _RATE_HZ, settings.seed))
 
@@ -82,7 +85,7 @@ class RenderedSequence:
 
     def frames(self, limit: int | None = None, start: int = 0) -> Iterator[ingest_pb2.Frame]:
         """Render at most `limit` frames from `start`, a few ahead in one thread."""
-        return read_ahead(self._frame, frame_range(len(self), limit, start))
+        return read_ahead(map(self._frame, frame_range(len(self), limit, start)))
 
     def _frame(self, index: int) -> ingest_pb2.Frame:
         """One frame, from the cache where it has it."""

@@ -2,9 +2,12 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
@@ -15,17 +18,29 @@ READ_AHEAD_FRAMES = 4
 
 _Item = TypeVar("_Item")
 
+Sensor = Literal["rgbd", "mono"]
+RGBD: Sensor = "rgbd"
+MONO: Sensor = "mono"
+
 
 class Sequence(Protocol):
-    """A recording of one RGB-D camera. Its frames come as they travel: encoded."""
+    """A recording of one camera. Its frames come as they travel: encoded, or as raw planes."""
 
     @property
     def name(self) -> str:
         """For people."""
 
     @property
-    def calibration(self) -> Calibration:
-        """The camera that all frames share."""
+    def sensor(self) -> Sensor:
+        """`mono`: its frames have no depth."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The camera that all frames share; None: not known, the server guesses it."""
+
+    @property
+    def frame_rate_hz(self) -> float:
+        """How often a frame comes, about."""
 
     @property
     def ground_truth(self) -> Trajectory | None:
@@ -42,6 +57,14 @@ class Sequence(Protocol):
         """
 
 
+class RgbdSequence(Sequence, Protocol):
+    """A recording with depth; its camera is known."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """The camera that all frames share."""
+
+
 def frame_range(length: int, limit: int | None, start: int) -> range:
     """Indices that `frames(limit, start)` yields. Raises InputError for negative arguments."""
     if start < 0 or (limit is not None and limit < 0):
@@ -49,10 +72,17 @@ def frame_range(length: int, limit: int | None, start: int) -> range:
     return range(start, length if limit is None else min(length, start + limit))
 
 
+def median_rate_hz(capture_ns: NDArray[np.int64]) -> float:
+    """Frames per second: of the median interval, 30 for a single frame."""
+    if len(capture_ns) < 2:
+        return 30.0
+    return float(np.clip(1e9 / np.median(np.diff(capture_ns)), 1.0, 1000.0))
+
+
 def read_image_file(path: Path) -> ingest_pb2.Image:
     """One image as its file's bytes; size in pixels is left for the decoder to find.
 
-    Raises InputError when the file is missing, empty or neither JPEG nor PNG.
+    Raises InputError when the file is missing, empty or neither JPEG, PNG nor WebP.
     """
     try:
         data = path.read_bytes()
@@ -62,21 +92,21 @@ def read_image_file(path: Path) -> ingest_pb2.Image:
         return ingest_pb2.Image(encoding=ingest_pb2.IMAGE_ENCODING_JPEG, data=data)
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return ingest_pb2.Image(encoding=ingest_pb2.IMAGE_ENCODING_PNG, data=data)
-    raise InputError(f"{path}: neither JPEG nor PNG ({len(data)} bytes)")
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return ingest_pb2.Image(encoding=ingest_pb2.IMAGE_ENCODING_WEBP, data=data)
+    raise InputError(f"{path}: neither JPEG, PNG nor WebP ({len(data)} bytes)")
 
 
-def read_ahead(
-    load: Callable[[int], _Item], indices: range, depth: int = READ_AHEAD_FRAMES
-) -> Iterator[_Item]:
-    """Yield load(i) of each index, loaded by one background thread at most `depth` ahead.
+def read_ahead(items: Iterable[_Item], depth: int = READ_AHEAD_FRAMES) -> Iterator[_Item]:
+    """Yield items that one background thread makes, at most `depth` ahead.
 
-    What `load` raises is raised here in its place in the order. Closing the iterator stops the
-    thread after the item it is loading.
+    What making them raises is raised here in its place in the order. Closing the iterator stops
+    the thread after the item it is making.
     """
     ready: queue.Queue[_Item | BaseException | None] = queue.Queue(depth)
     stopped = threading.Event()
     thread = threading.Thread(
-        target=_load_into, args=(ready, stopped, load, indices), name="read-ahead", daemon=True
+        target=_make_into, args=(ready, stopped, items), name="read-ahead", daemon=True
     )
     thread.start()
     try:
@@ -93,18 +123,17 @@ def read_ahead(
             thread.join(timeout=0.01)
 
 
-def _load_into(
+def _make_into(
     ready: "queue.Queue[_Item | BaseException | None]",
     stopped: threading.Event,
-    load: Callable[[int], _Item],
-    indices: range,
+    items: Iterable[_Item],
 ) -> None:
     """The background thread's work: items, then the error or None as the end."""
     try:
-        for index in indices:
+        for item in items:
+            ready.put(item)
             if stopped.is_set():
                 return
-            ready.put(load(index))
         ready.put(None)
     except BaseException as error:  # it belongs to the consumer, whatever it is
         ready.put(error)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
-from replay.sequence import frame_range, read_ahead, read_image_file
+from replay.sequence import RGBD, Sensor, frame_range, read_ahead, read_image_file
 from slam.camera import Calibration, Camera
 from slam.geometry import Mat4, require_rigid
 from slam.trajectory import Trajectory
@@ -21,6 +21,9 @@ _INTRINSICS = "camera-intrinsics.txt"
 
 class SevenScenesSequence:
     """Depth in millimetres, 65535 where there is none; time is index / 30 s."""
+
+    sensor: Sensor = RGBD
+    frame_rate_hz = float(_RATE_HZ)
 
     @staticmethod
     def recognises(path: Path) -> bool:
@@ -34,7 +37,9 @@ class SevenScenesSequence:
         self.name = path.name
         self._colors = sorted(p for p in path.iterdir() if _COLOR.fullmatch(p.name))
         _require_consecutive(path, self._colors)
-        self.calibration = Calibration(_camera(path / _INTRINSICS), 0.001, 0xFFFF, float(_RATE_HZ))
+        self.calibration = Calibration(
+            _camera(path / _INTRINSICS), 0.001, 0xFFFF, self.frame_rate_hz
+        )
         self.ground_truth = self._read_ground_truth()
 
     def __len__(self) -> int:
@@ -42,7 +47,7 @@ class SevenScenesSequence:
 
     def frames(self, limit: int | None = None, start: int = 0) -> Iterator[ingest_pb2.Frame]:
         """Read at most `limit` frames from `start`, a few ahead in one thread."""
-        return read_ahead(self._frame, frame_range(len(self), limit, start))
+        return read_ahead(map(self._frame, frame_range(len(self), limit, start)))
 
     def _frame(self, index: int) -> ingest_pb2.Frame:
         """One frame as its files' bytes."""

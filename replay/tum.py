@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
 from replay.association import associate
-from replay.sequence import frame_range, read_ahead, read_image_file
+from replay.sequence import RGBD, Sensor, frame_range, median_rate_hz, read_ahead, read_image_file
 from slam.camera import Calibration, Camera
 from slam.trajectory import Trajectory
 
@@ -35,6 +35,8 @@ _ROS_DEFAULT = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
 class TumSequence:
     """Colour and depth associated within 20 ms; the colour image's instant is the frame's."""
 
+    sensor: Sensor = RGBD
+
     @staticmethod
     def recognises(path: Path) -> bool:
         """Whether a folder is such a recording."""
@@ -52,7 +54,8 @@ class TumSequence:
             )
         self._capture_ns = colors.capture_ns[pairs[:, 0]]
         self._files = [(colors.paths[c], depths.paths[d]) for c, d in pairs]
-        self.calibration = Calibration(camera_of(self.name), DEPTH_SCALE_M, 0, self._rate_hz())
+        self.frame_rate_hz = median_rate_hz(self._capture_ns)
+        self.calibration = Calibration(camera_of(self.name), DEPTH_SCALE_M, 0, self.frame_rate_hz)
         self.ground_truth = self._read_ground_truth(path / "groundtruth.txt")
 
     def __len__(self) -> int:
@@ -60,7 +63,7 @@ class TumSequence:
 
     def frames(self, limit: int | None = None, start: int = 0) -> Iterator[ingest_pb2.Frame]:
         """Read at most `limit` frames from `start`, a few ahead in one thread."""
-        return read_ahead(self._frame, frame_range(len(self), limit, start))
+        return read_ahead(map(self._frame, frame_range(len(self), limit, start)))
 
     def _frame(self, index: int) -> ingest_pb2.Frame:
         """One frame as its files' bytes."""
@@ -71,12 +74,6 @@ class TumSequence:
             color=read_image_file(color),
             depth=read_image_file(depth),
         )
-
-    def _rate_hz(self) -> float:
-        """Frames per second: of the median interval, 30 for a single frame."""
-        if len(self) < 2:
-            return 30.0
-        return float(np.clip(1e9 / np.median(np.diff(self._capture_ns)), 1.0, 1000.0))
 
     def _read_ground_truth(self, path: Path) -> Trajectory | None:
         """The true poses at the frames' instants; None if there is no file."""

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
+from slam.geometry import Mat4, from_pose_vector, pose_vector, require_rigid
 
 MAX_SIDE_PX = 8192
+IMU_RATE_MIN_HZ, IMU_RATE_MAX_HZ = 20.0, 10_000.0
+"""Slower ones cannot follow a hand between two frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,70 @@ class Camera:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ImuCalibration:
+    """Where the IMU is and how noisy: densities in continuous time, as Kalibr gives them."""
+
+    camera_from_imu: Mat4
+    rate_hz: float
+    gyroscope_noise: float
+    """rad/s/√Hz"""
+    accelerometer_noise: float
+    """m/s²/√Hz"""
+    gyroscope_walk: float
+    """rad/s²/√Hz"""
+    accelerometer_walk: float
+    """m/s³/√Hz"""
+
+    def __post_init__(self) -> None:
+        require_rigid(self.camera_from_imu, "camera_from_imu")
+        if not IMU_RATE_MIN_HZ <= self.rate_hz <= IMU_RATE_MAX_HZ:
+            raise InputError(
+                f"IMU rate_hz is {self.rate_hz}, must be {IMU_RATE_MIN_HZ} to {IMU_RATE_MAX_HZ}"
+            )
+        for name in (
+            "gyroscope_noise",
+            "accelerometer_noise",
+            "gyroscope_walk",
+            "accelerometer_walk",
+        ):
+            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise InputError(f"IMU {name} is {getattr(self, name)}, must be positive")
+
+    @classmethod
+    def from_message(cls, message: ingest_pb2.ImuCalibration) -> Self:
+        """Read the wire's IMU calibration. Raises InputError, too when no pose is in it."""
+        if not message.HasField("camera_from_imu"):
+            raise InputError("IMU calibration has no camera_from_imu")
+        pose = message.camera_from_imu
+        vector = np.array([pose.tx, pose.ty, pose.tz, pose.qx, pose.qy, pose.qz, pose.qw])
+        if not (np.isfinite(vector).all() and vector[3:].any()):
+            raise InputError(f"camera_from_imu is no pose: {vector.tolist()}")
+        return cls(
+            from_pose_vector(vector),
+            message.rate_hz,
+            message.gyroscope_noise,
+            message.accelerometer_noise,
+            message.gyroscope_walk,
+            message.accelerometer_walk,
+        )
+
+    def to_message(self) -> ingest_pb2.ImuCalibration:
+        """Write the wire's IMU calibration."""
+        tx, ty, tz, qx, qy, qz, qw = pose_vector(self.camera_from_imu)
+        return ingest_pb2.ImuCalibration(
+            camera_from_imu=ingest_pb2.Pose(tx=tx, ty=ty, tz=tz, qx=qx, qy=qy, qz=qz, qw=qw),
+            rate_hz=self.rate_hz,
+            gyroscope_noise=self.gyroscope_noise,
+            accelerometer_noise=self.accelerometer_noise,
+            gyroscope_walk=self.gyroscope_walk,
+            accelerometer_walk=self.accelerometer_walk,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """An RGB-D camera: colour and depth share one pixel grid."""
+    """What a session knows of its sensor; colour and depth, if any, share one pixel grid."""
 
     camera: Camera
     depth_scale_m: float = 0.001
@@ -86,6 +150,7 @@ class Calibration:
     depth_invalid: int = 0
     """A 16-bit value that means "no depth", beside 0."""
     frame_rate_hz: float = 30.0
+    imu: ImuCalibration | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.depth_scale_m) and self.depth_scale_m > 0):
@@ -105,6 +170,7 @@ class Calibration:
             message.depth_scale_m or 0.001,
             message.depth_invalid,
             message.frame_rate_hz or 30.0,
+            ImuCalibration.from_message(message.imu) if message.HasField("imu") else None,
         )
 
     def to_message(self) -> ingest_pb2.Calibration:
@@ -114,4 +180,5 @@ class Calibration:
             depth_scale_m=self.depth_scale_m,
             depth_invalid=self.depth_invalid,
             frame_rate_hz=self.frame_rate_hz,
+            imu=None if self.imu is None else self.imu.to_message(),
         )

@@ -14,31 +14,37 @@ DepthImage = NDArray[np.uint16] | NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An RGB-D image pair at one instant; the arrays are read-only."""
+    """A colour image, with or without depth, at one instant; the arrays are read-only."""
 
     index: int
     capture_ns: int
     color: NDArray[np.uint8]
     """(H, W, 3) sRGB."""
-    depth: DepthImage
-    """(H, W) along +Z, 0 = invalid: sensor units (uint16) or metres (float32)."""
-    depth_scale_m: float
+    depth: DepthImage | None = None
+    """(H, W) along +Z, 0 = invalid: sensor units (uint16) or metres (float32); None: monocular."""
+    depth_scale_m: float = 1.0
     """Metres per unit of `depth`; 1.0 for float32."""
     world_from_camera: Mat4 | None = None
     """The sender's own pose, when the session's poses are given."""
+    confidence: NDArray[np.uint8] | None = None
+    """(H, W) how many observations each depth counts for; None: one everywhere."""
 
 
 class FrameGate:
     """Admits frames that fit the camera and come later than the last one it admitted."""
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, camera: Camera, needs_depth: bool = True) -> None:
         self._shape = (camera.height_px, camera.width_px)
+        self._needs_depth = needs_depth
         self._last_ns: int | None = None
 
     def admit(self, frame: Frame) -> None:
         """Raise FrameError if a tracker must not see the frame."""
         self._require_image(frame, "colour", frame.color, (*self._shape, 3), (np.uint8,))
-        self._require_image(frame, "depth", frame.depth, self._shape, (np.uint16, np.float32))
+        if frame.depth is not None:
+            self._require_image(frame, "depth", frame.depth, self._shape, (np.uint16, np.float32))
+        elif self._needs_depth:
+            raise FrameError(f"frame {frame.index} has no depth, which RGB-D tracking needs")
         if not (np.isfinite(frame.depth_scale_m) and frame.depth_scale_m > 0):
             raise FrameError(
                 f"frame {frame.index}: depth_scale_m is {frame.depth_scale_m}, must be positive"

@@ -4,10 +4,13 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import numpy as np
+
 from mapcast_client.errors import FrameError, InputError, StateError
 from slam.camera import Calibration
 from slam.frame import Frame, FrameGate
 from slam.geometry import Mat4, require_rigid
+from slam.imu import ImuSamples
 from slam.tracker import TrackedFrame, TrackingState
 
 _FRAMES_PER_KEYFRAME = 10
@@ -23,10 +26,18 @@ class GivenPoseTracker:
     """
 
     def __init__(self, calibration: Calibration) -> None:
-        self._gate = FrameGate(calibration.camera)
+        self._gate = FrameGate(calibration.camera, needs_depth=False)
         self._frames = 0
         self._keyframes: Mapping[int, Mat4] = MappingProxyType({})
         self._closed = False
+
+    @property
+    def world_from_tracker(self) -> Mat4:
+        """The sender's world is ours."""
+        return np.eye(4)
+
+    def add_imu(self, samples: ImuSamples) -> None:
+        """Ignore them: the poses are given."""
 
     def track(self, frame: Frame) -> TrackedFrame:
         """Check one frame and its pose. `inliers` stays 0.

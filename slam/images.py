@@ -1,12 +1,9 @@
 """Frames as they come over the wire, decoded and checked."""
 
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
-import cv2
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 
 from mapcast_client.errors import FrameError
@@ -14,18 +11,13 @@ from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration, Camera
 from slam.frame import DepthImage, Frame
 from slam.geometry import Mat4, from_pose_vector
+from slam.image_codecs import COLOR_CODECS, DEPTH_DECODERS, require_size
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_HEADER = struct.Struct(">8s4x4sIIBB")
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_PNG_GRAY = 0
 _QUATERNION_TOLERANCE = 1e-2
-
-_Color = NDArray[np.uint8]
 
 
 def decode_frame(message: ingest_pb2.Frame, calibration: Calibration) -> Frame:
-    """Decode a frame's images into read-only arrays of the camera's size.
+    """Decode the two images of an RGB-D frame into read-only arrays of the camera's size.
 
     Depth that the sensor could not measure becomes 0: `depth_invalid` in 16-bit images; NaN,
     infinite and negative metres in float ones.
@@ -36,13 +28,9 @@ def decode_frame(message: ingest_pb2.Frame, calibration: Calibration) -> Frame:
     finite or its quaternion not of unit length.
     """
     where = f"frame {message.index}"
-    camera = calibration.camera
-    color = _decode(message.color, _COLOR_DECODERS, camera, f"{where}: colour image")
-    depth = _decode(message.depth, _DEPTH_DECODERS, camera, f"{where}: depth image")
+    color = _color(message, calibration.camera, where)
+    depth = _depth(message.depth, calibration, f"{where}: depth image")
     is_metric = message.depth.encoding == ingest_pb2.IMAGE_ENCODING_DEPTH_F32
-    depth = _without_unmeasured(depth, calibration.depth_invalid)
-    color.flags.writeable = False
-    depth.flags.writeable = False
     return Frame(
         message.index,
         message.capture_ns,
@@ -53,129 +41,86 @@ def decode_frame(message: ingest_pb2.Frame, calibration: Calibration) -> Frame:
     )
 
 
-_Decoded = TypeVar("_Decoded")
+def decode_monocular_frame(message: ingest_pb2.Frame, camera: Camera) -> Frame:
+    """Decode the colour of a frame of a monocular session.
+
+    A depth image is not looked at: a sender may have one all the same. Raises FrameError as
+    `decode_frame` does.
+    """
+    where = f"frame {message.index}"
+    color = _color(message, camera, where)
+    return Frame(message.index, message.capture_ns, color, world_from_camera=_pose(message, where))
 
 
-def _decode(
-    image: ingest_pb2.Image,
-    decoders: Mapping[int, Callable[[bytes, Camera, str], _Decoded]],
-    camera: Camera,
-    where: str,
-) -> _Decoded:
+def color_size(message: ingest_pb2.Frame) -> tuple[int, int]:
+    """(width_px, height_px) of a frame's colour image, for a session without a camera yet.
+
+    What the image says about itself counts, then what the message says. Raises FrameError if
+    neither says anything, or the image is missing or not what it claims to be.
+    """
+    where = f"frame {message.index}: colour image"
+    image = message.color
+    declared = (image.width_px, image.height_px)
+    size = _known(image, COLOR_CODECS, where).size(image.data, where) or declared
+    if 0 in size:
+        raise FrameError(f"{where} does not tell its size: width_px and height_px are needed")
+    return size
+
+
+def decode_picture(image: ingest_pb2.Image) -> NDArray[np.uint8]:
+    """(H, W, 3) sRGB of a colour image of any size. Raises FrameError."""
+    where = "picture"
+    codec = _known(image, COLOR_CODECS, where)
+    size = codec.size(image.data, where) or (image.width_px, image.height_px)
+    return codec.decode(image.data, size, where)
+
+
+def _color(message: ingest_pb2.Frame, camera: Camera, where: str) -> NDArray[np.uint8]:
+    """The frame's colour image, read-only."""
+    where = f"{where}: colour image"
+    codec = _known(message.color, COLOR_CODECS, where)
+    color = codec.decode(message.color.data, _checked_size(message.color, camera, where), where)
+    color.flags.writeable = False
+    return color
+
+
+def _depth(image: ingest_pb2.Image, calibration: Calibration, where: str) -> DepthImage:
+    """The frame's depth image, read-only, with 0 where there is none."""
+    decode = _known(image, DEPTH_DECODERS, where)
+    depth = decode(image.data, _checked_size(image, calibration.camera, where), where)
+    depth = _without_unmeasured(depth, calibration.depth_invalid)
+    depth.flags.writeable = False
+    return depth
+
+
+_Codec = TypeVar("_Codec")
+
+
+def _known(image: ingest_pb2.Image, codecs: Mapping[int, _Codec], where: str) -> _Codec:
+    """What reads the image's encoding."""
     if not image.data:
         raise FrameError(f"{where} is missing")
-    decoder = decoders.get(image.encoding)
-    if decoder is None:
-        allowed = ", ".join(_encoding_name(encoding) for encoding in decoders)
+    codec = codecs.get(image.encoding)
+    if codec is None:
+        allowed = ", ".join(_encoding_name(encoding) for encoding in codecs)
         raise FrameError(
             f"{where} has encoding {_encoding_name(image.encoding)}, must be one of {allowed}"
         )
-    if (image.width_px, image.height_px) != (0, 0):
-        _require_size(image.width_px, image.height_px, camera, where)
-    return decoder(image.data, camera, where)
+    return codec
+
+
+def _checked_size(image: ingest_pb2.Image, camera: Camera, where: str) -> tuple[int, int]:
+    """The camera's size, which the image must declare if it declares any."""
+    expected = (camera.width_px, camera.height_px)
+    declared = (image.width_px, image.height_px)
+    if declared != (0, 0):
+        require_size(declared, expected, where)
+    return expected
 
 
 def _encoding_name(encoding: int) -> str:
     known = ingest_pb2.ImageEncoding.DESCRIPTOR.values_by_number.get(encoding)
     return str(encoding) if known is None else known.name.removeprefix("IMAGE_ENCODING_")
-
-
-def _require_size(width_px: int, height_px: int, camera: Camera, where: str) -> None:
-    if (width_px, height_px) != (camera.width_px, camera.height_px):
-        raise FrameError(
-            f"{where} is {width_px}x{height_px} px, "
-            f"must be {camera.width_px}x{camera.height_px} px as the session's camera"
-        )
-
-
-def _color_jpeg(data: bytes, camera: Camera, where: str) -> _Color:
-    try:
-        height_px, width_px, _, _ = simplejpeg.decode_jpeg_header(data)
-        _require_size(width_px, height_px, camera, where)
-        color: _Color = simplejpeg.decode_jpeg(data, "RGB")
-    except FrameError:
-        raise
-    except ValueError as error:
-        raise FrameError(f"{where} is not a whole JPEG of {len(data)} bytes: {error}") from None
-    return color
-
-
-def _color_png(data: bytes, camera: Camera, where: str) -> _Color:
-    bits, _ = _png_type(data, camera, where)
-    if bits > 8:
-        raise FrameError(f"{where} is a PNG of {bits} bits a channel, must be 8")
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    color = _png_pixels(data, flags, where)
-    return cv2.cvtColor(color, cv2.COLOR_BGR2RGB, dst=color).astype(np.uint8, copy=False)
-
-
-def _depth_png(data: bytes, camera: Camera, where: str) -> DepthImage:
-    bits, color_type = _png_type(data, camera, where)
-    if (bits, color_type) != (16, _PNG_GRAY):
-        kind = "gray" if color_type == _PNG_GRAY else "colour"
-        raise FrameError(f"{where} is a {bits}-bit {kind} PNG, must be 16-bit gray")
-    return _png_pixels(data, cv2.IMREAD_UNCHANGED, where).astype(np.uint16, copy=False)
-
-
-def _png_type(data: bytes, camera: Camera, where: str) -> tuple[int, int]:
-    """(bits per channel, PNG colour type) of a PNG that has the camera's size and an end."""
-    if len(data) < _PNG_HEADER.size or not data.startswith(_PNG_SIGNATURE):
-        raise FrameError(f"{where} is not a PNG: it begins with {data[:8]!r}")
-    _, chunk, width_px, height_px, bits, color_type = _PNG_HEADER.unpack_from(data)
-    if chunk != b"IHDR":
-        raise FrameError(f"{where} is not a PNG: its first chunk is {chunk!r}, must be IHDR")
-    _require_size(width_px, height_px, camera, where)
-    if not data.endswith(_PNG_END):
-        raise FrameError(f"{where} is a truncated PNG: {len(data)} bytes without an end")
-    return bits, color_type
-
-
-def _png_pixels(data: bytes, flags: int, where: str) -> NDArray[np.integer | np.floating]:
-    try:
-        pixels: NDArray[np.integer | np.floating] | None = cv2.imdecode(
-            np.frombuffer(data, np.uint8), flags
-        )
-    except cv2.error as error:
-        raise FrameError(f"{where} is a corrupt PNG: {error.err}") from None
-    if pixels is None:  # what OpenCV answers to most corruption, whatever its stubs say
-        raise FrameError(f"{where} is a corrupt PNG of {len(data)} bytes")
-    return pixels
-
-
-def _color_rgb8(data: bytes, camera: Camera, where: str) -> _Color:
-    return _raw(data, np.dtype(np.uint8), (camera.height_px, camera.width_px, 3), where)
-
-
-def _depth_u16(data: bytes, camera: Camera, where: str) -> DepthImage:
-    return _raw(data, np.dtype("<u2"), (camera.height_px, camera.width_px), where)
-
-
-def _depth_f32(data: bytes, camera: Camera, where: str) -> DepthImage:
-    return _raw(data, np.dtype("<f4"), (camera.height_px, camera.width_px), where)
-
-
-_Scalar = TypeVar("_Scalar", bound=np.generic)
-
-
-def _raw(
-    data: bytes, dtype: np.dtype[_Scalar], shape: tuple[int, ...], where: str
-) -> NDArray[_Scalar]:
-    expected_bytes = int(np.prod(shape)) * dtype.itemsize
-    if len(data) != expected_bytes:
-        raise FrameError(f"{where} has {len(data)} bytes, must be {expected_bytes} as raw {dtype}")
-    return np.frombuffer(data, dtype).reshape(shape)
-
-
-_COLOR_DECODERS: Mapping[int, Callable[[bytes, Camera, str], _Color]] = {
-    ingest_pb2.IMAGE_ENCODING_JPEG: _color_jpeg,
-    ingest_pb2.IMAGE_ENCODING_PNG: _color_png,
-    ingest_pb2.IMAGE_ENCODING_RGB8: _color_rgb8,
-}
-_DEPTH_DECODERS: Mapping[int, Callable[[bytes, Camera, str], DepthImage]] = {
-    ingest_pb2.IMAGE_ENCODING_PNG: _depth_png,
-    ingest_pb2.IMAGE_ENCODING_DEPTH_U16: _depth_u16,
-    ingest_pb2.IMAGE_ENCODING_DEPTH_F32: _depth_f32,
-}
 
 
 def _without_unmeasured(depth: DepthImage, depth_invalid: int) -> DepthImage:

@@ -1,7 +1,8 @@
 """ORB-SLAM3's settings file, written from our calibration."""
 
 from mapcast_client.errors import InputError
-from slam.camera import Calibration, Camera
+from slam.camera import Camera, ImuCalibration
+from slam.geometry import inverse
 
 FEATURES_MIN, FEATURES_MAX = 600, 10_000
 """ORB-SLAM3 begins a map only with more than 500 features in an image."""
@@ -27,14 +28,15 @@ Viewer.ViewpointF: 500.0
 """
 
 
-def settings_yaml(calibration: Calibration, features: int) -> str:
-    """The settings of RGB-D tracking: RGB images, depth in metres.
+def settings_yaml(
+    camera: Camera, frame_rate_hz: float, features: int, imu: ImuCalibration | None = None
+) -> str:
+    """The settings of tracking in gray images of a camera, with depth in metres or an IMU or none.
 
     ORB-SLAM3 ends the process over a missing entry, or an integer where it wants a real number:
     so every entry is written, and reals with their decimals. Raises InputError where its
     feature extractor would crash.
     """
-    camera = calibration.camera
     if not FEATURES_MIN <= features <= FEATURES_MAX:
         raise InputError(f"features is {features}, must be {FEATURES_MIN} to {FEATURES_MAX}")
     _require_extractable(camera)
@@ -57,7 +59,7 @@ def settings_yaml(calibration: Calibration, features: int) -> str:
     integers = {
         "Camera.width": camera.width_px,
         "Camera.height": camera.height_px,
-        "Camera.fps": max(1, round(calibration.frame_rate_hz)),
+        "Camera.fps": max(1, round(frame_rate_hz)),
         "Camera.RGB": 1,
         "ORBextractor.nFeatures": features,
         "ORBextractor.nLevels": _PYRAMID_LEVELS,
@@ -70,6 +72,25 @@ def settings_yaml(calibration: Calibration, features: int) -> str:
             *(f"{name}: {value:.12f}\n" for name, value in reals.items()),
             *(f"{name}: {value}\n" for name, value in integers.items()),
             _VIEWER,
+            _imu_yaml(imu) if imu is not None else "",
+        ]
+    )
+
+
+def _imu_yaml(imu: ImuCalibration) -> str:
+    reals = {
+        "IMU.Frequency": imu.rate_hz,
+        "IMU.NoiseGyro": imu.gyroscope_noise,
+        "IMU.NoiseAcc": imu.accelerometer_noise,
+        "IMU.GyroWalk": imu.gyroscope_walk,
+        "IMU.AccWalk": imu.accelerometer_walk,
+    }
+    imu_from_camera = ", ".join(f"{x:.12f}" for x in inverse(imu.camera_from_imu).ravel())
+    return "".join(
+        [
+            *(f"{name}: {value:.12f}\n" for name, value in reals.items()),
+            "IMU.T_b_c1: !!opencv-matrix\n  rows: 4\n  cols: 4\n  dt: f\n",
+            f"  data: [{imu_from_camera}]\n",
         ]
     )
 
@@ -91,6 +112,5 @@ def _require_extractable(camera: Camera) -> None:
         )
     if 2 * width_px < height_px:
         raise InputError(
-            f"camera is {camera.width_px}x{camera.height_px} px, too tall for ORB-SLAM3: "
-            "turn the images by 90 degrees, or crop them"
+            f"camera is {camera.width_px}x{camera.height_px} px, too tall for ORB-SLAM3"
         )

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mapcast_client.errors import InputError
 from slam.geometry import Mat4, inverse
@@ -25,8 +26,13 @@ class PoseGraph:
     pose of the moment when it was tracked. When the keyframe moves, the frame moves.
     """
 
-    def __init__(self, world_from_tracker: Mat4) -> None:
+    def __init__(self, world_from_tracker: Mat4, metres_per_unit: float = 1.0) -> None:
+        """Map tracker coordinates, scaled by `metres_per_unit`, into the world.
+
+        Every keyframe has this scale.
+        """
         self._world_from_tracker = world_from_tracker
+        self._metres_per_unit = metres_per_unit
         self._keyframes: Mapping[int, Mat4] = {}
         self._keyframe_times_ns: list[int] = []
         self._removed: dict[int, tuple[int, Mat4]] = {}
@@ -43,7 +49,8 @@ class PoseGraph:
         """
         if keyframes is self._keyframes or not keyframes:
             return
-        for new_ns in sorted(keyframes.keys() - self._keyframes.keys()):
+        # The latest first: where its frame is, an earlier new one could not tell yet.
+        for new_ns in sorted(keyframes.keys() - self._keyframes.keys(), reverse=True):
             self._take_over_frames(new_ns)
         staying_ns = sorted(self._keyframes.keys() & keyframes.keys())
         for removed_ns in self._keyframes.keys() - keyframes.keys():
@@ -55,7 +62,7 @@ class PoseGraph:
         """Say where a tracked frame, which has a pose, is in the world, without adding it."""
         self.update(tracked.keyframes)
         reference_ns, reference_from_camera = self._hang(capture_ns, tracked)
-        return self._world_from_tracker @ self._keyframes[reference_ns] @ reference_from_camera
+        return self._world_from(self._keyframes[reference_ns] @ reference_from_camera)
 
     def add(self, index: int, capture_ns: int, tracked: TrackedFrame) -> None:
         """Hang a tracked frame, which has a pose, on the keyframes it came with.
@@ -74,16 +81,26 @@ class PoseGraph:
         row = bisect_left(self._times_ns, capture_ns)
         if row == len(self._times_ns) or self._times_ns[row] != capture_ns:
             raise InputError(f"no frame of capture_ns {capture_ns} has a pose")
-        return self._world_from_tracker @ self._tracker_from_row(row)
+        return self._world_from(self._tracker_from_row(row))
+
+    def rescale(self, metres_per_unit: float) -> None:
+        """Scale the world about the tracker's origin, all frames with it."""
+        self._metres_per_unit = metres_per_unit
+
+    def points_world(self, points_tracker: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 3) points in the world."""
+        points_m = points_tracker * self._metres_per_unit
+        points_world = points_m @ self._world_from_tracker[:3, :3].T
+        return (points_world + self._world_from_tracker[:3, 3]).astype(np.float32)
 
     def trajectory(self) -> Trajectory:
         """The path of all frames added, as it stands now."""
         references = {
-            reference_ns: self._world_from_tracker @ self._tracker_from_keyframe(reference_ns)
+            reference_ns: self._tracker_from_keyframe(reference_ns)
             for reference_ns in set(self._references_ns)
         }
         poses = [
-            references[reference_ns] @ reference_from_camera
+            self._world_from(references[reference_ns] @ reference_from_camera)
             for reference_ns, reference_from_camera in zip(
                 self._references_ns, self._reference_from_camera, strict=True
             )
@@ -91,6 +108,11 @@ class PoseGraph:
         return Trajectory(
             np.array(self._times_ns, np.int64), np.array(poses, np.float64).reshape(-1, 4, 4)
         )
+
+    def _world_from(self, tracker_from_source: Mat4) -> Mat4:
+        scaled = tracker_from_source.copy()
+        scaled[:3, 3] *= self._metres_per_unit
+        return self._world_from_tracker @ scaled
 
     def _take_over_frames(self, keyframe_ns: int) -> None:
         """Hang a new keyframe's own frame, and those since, on it as they were tracked."""

@@ -30,14 +30,14 @@ class Rectifier:
         if not self._is_needed:
             return frame
         color = cv2.remap(frame.color, *self._color_maps, cv2.INTER_LINEAR)
-        depth = cv2.remap(frame.depth, *self._depth_maps, cv2.INTER_NEAREST)
         color.flags.writeable = False
-        depth.flags.writeable = False
-        return replace(
-            frame,
-            color=color.astype(np.uint8, copy=False),
-            depth=cast(DepthImage, depth),
-        )
+        depth = None if frame.depth is None else self._rectified_depth(frame.depth)
+        return replace(frame, color=color.astype(np.uint8, copy=False), depth=depth)
+
+    def _rectified_depth(self, depth: DepthImage) -> DepthImage:
+        rectified = cv2.remap(depth, *self._depth_maps, cv2.INTER_NEAREST)
+        rectified.flags.writeable = False
+        return cast(DepthImage, rectified)
 
 
 _Map = NDArray[np.integer | np.floating]

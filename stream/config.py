@@ -1,6 +1,9 @@
 """The server's settings: defaults, a TOML file, the environment and the command line."""
 
+import ipaddress
+import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -10,12 +13,28 @@ from typing import Any, Self
 from mapcast_client.errors import InputError
 
 ENVIRONMENT_PREFIX = "MAPCAST_"
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,}")
+_ACCESS = ("auto", "open", "closed")
+_TLS = ("off", "auto")
 
 
 def user_cache(environment: Mapping[str, str] = os.environ) -> Path:
     """The folder for what can be made again: unpacked vocabulary, rendered frames."""
     base = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "mapcast"
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server, as RTCIceServer in browsers."""
+
+    urls: str
+    username: str = ""
+    credential: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.urls.startswith(("stun:", "stuns:", "turn:", "turns:")):
+            raise InputError(f"ice_servers: {self.urls!r:.60} is no stun:, turn: or turns: address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +51,26 @@ class ServerConfig:
     """An ORB vocabulary in DBoW2's text format; None: the shipped one."""
     cache: Path = field(default_factory=user_cache)
 
+    access: str = "auto"
+    """open: anyone may do all; closed: tokens are needed; auto: open on loopback only."""
+    api_token: str = field(default="", repr=False)
+    """The token of a closed server; empty: one is made at each start."""
+    cors_origins: tuple[str, ...] = ()
+    """Pages of other origins that may use this server, as `https://maps.example`; `*`: all."""
+    tls: str = "off"
+    """auto: a certificate is made and kept in the cache."""
+    tls_certificate: Path | None = None
+    """PEM files; given, TLS is on."""
+    tls_key: Path | None = None
+    depth_models: Path | None = None
+    """A folder of depth networks, each described by a NAME.toml."""
+
+    ice_servers: tuple[IceServer, ...] = ()
+    """For WebRTC publishers that are not in this network; in the environment as JSON."""
+    udp_port_min: int = 0
+    """The UDP ports of WebRTC, both included; 0: any."""
+    udp_port_max: int = 0
+
     max_sessions: int = 8
     """Finished sessions make room for new ones; live ones do not."""
     max_subscribers: int = 256
@@ -41,7 +80,9 @@ class ServerConfig:
     window_frames: int = 4
     """Unanswered frames that a lossless sender is told to keep at most."""
     sender_timeout_s: float = 60.0
-    """A session without a sender is finished after this."""
+    """A session whose sender left is finished after this."""
+    first_sender_timeout_s: float = 600.0
+    """A session that never had a sender is finished after this."""
     stall_timeout_s: float = 60.0
     """A worker that owes an answer and is silent for so long is ended."""
     subscriber_stall_timeout_s: float = 600.0
@@ -50,21 +91,61 @@ class ServerConfig:
     """Row bytes in one mesh message, before compression."""
 
     def __post_init__(self) -> None:
-        for name in ("http_port", "grpc_port"):
+        for name in ("http_port", "grpc_port", "udp_port_min", "udp_port_max"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise InputError(f"{name} is {getattr(self, name)}, must be 0 to 65535")
         for name in ("max_sessions", "max_subscribers", "queue_frames", "window_frames"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}, must be at least 1")
-        for name in ("sender_timeout_s", "stall_timeout_s", "subscriber_stall_timeout_s"):
+        for name in (
+            "sender_timeout_s",
+            "first_sender_timeout_s",
+            "stall_timeout_s",
+            "subscriber_stall_timeout_s",
+        ):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}, must be positive")
         if not 1 << 10 <= self.message_bytes <= 32 << 20:
             raise InputError(f"message_bytes is {self.message_bytes}, must be 1 KiB to 32 MiB")
-        for name in ("web_dir", "vocabulary"):
+        if self.udp_port_min > self.udp_port_max or (self.udp_port_min == 0) != (
+            self.udp_port_max == 0
+        ):
+            raise InputError(
+                f"udp_port_min is {self.udp_port_min} and udp_port_max {self.udp_port_max}, "
+                "must be a range, or both 0"
+            )
+        self._check_access()
+        for name in ("web_dir", "vocabulary", "tls_certificate", "tls_key", "depth_models"):
             path = getattr(self, name)
             if path is not None and not path.exists():
                 raise InputError(f"{name} is {path}, which does not exist")
+
+    def _check_access(self) -> None:
+        for name, allowed in (("access", _ACCESS), ("tls", _TLS)):
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"{name} is {getattr(self, name)!r}, must be one of {', '.join(allowed)}"
+                )
+        if self.api_token and not _TOKEN.fullmatch(self.api_token):
+            raise InputError(
+                "api_token must be at least 8 characters of A-Z a-z 0-9 - . _ ~ + / = "
+                f"(it has {len(self.api_token)})"
+            )
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise InputError("tls_certificate and tls_key go together: one of them is missing")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether requests need tokens."""
+        return self.access == "closed" or (self.access == "auto" and not self.is_loopback)
 
     @classmethod
     def load(
@@ -97,6 +178,10 @@ class ServerConfig:
 
 def _convert(name: str, value: Any, kind: Any) -> Any:
     """A value of the setting's type, from TOML's or the environment's."""
+    if name == "cors_origins":
+        return _origins(value)
+    if name == "ice_servers":
+        return _ice_servers(value)
     try:
         if kind is bool and isinstance(value, str):
             return {"1": True, "true": True, "0": False, "false": False}[value.lower()]
@@ -106,3 +191,29 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
     except (ValueError, TypeError, KeyError):
         wanted = kind.__name__ if isinstance(kind, type) else "a path"
         raise InputError(f"setting {name} is {value!r}, must be {wanted}") from None
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    """A list, or text with commas."""
+    items = value.split(",") if isinstance(value, str) else value
+    origins = tuple(str(item).strip().rstrip("/") for item in items)
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
+            raise InputError(
+                f"cors_origins: {origin!r:.80} is no origin such as https://maps.example"
+            )
+    return origins
+
+
+def _ice_servers(value: Any) -> tuple[IceServer, ...]:
+    """A list of addresses and tables, or the same as JSON text. Errors name no credential."""
+    try:
+        items = json.loads(value) if isinstance(value, str) else value
+        return tuple(
+            IceServer(item) if isinstance(item, str) else IceServer(**item) for item in items
+        )
+    except (TypeError, AttributeError, json.JSONDecodeError):
+        raise InputError(
+            'ice_servers must be a list such as ["stun:stun.example:3478", {"urls": '
+            '"turn:turn.example:3478", "username": "…", "credential": "…"}]'
+        ) from None

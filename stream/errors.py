@@ -3,11 +3,17 @@
     MapcastError
     └── ServerError             what the server refuses or cannot do
         ├── SessionNotFound
+        ├── PictureMissing      the session has had no frame yet
         ├── SessionBusy         the session has a sender already, or takes none any more
         ├── ServerFull          no room for another session or subscriber
+        ├── Unauthenticated     the server is closed and the request has no token
+        ├── Forbidden           its token does not allow it
         └── WorkerDied          the session's process is gone; the map so far stays
 
-Bad input is `InputError`, as everywhere.
+Bad input is `InputError`, as everywhere, and
+
+    InputError
+    └── UnsupportedCodec        an offer of video that no decoder here takes
 """
 
 from mapcast_client.errors import InputError, MapcastError
@@ -28,6 +34,12 @@ class SessionNotFound(ServerError):
     code = ingest_pb2.Error.CODE_NOT_FOUND
 
 
+class PictureMissing(ServerError):
+    """The session has had no frame yet."""
+
+    code = ingest_pb2.Error.CODE_NOT_FOUND
+
+
 class SessionBusy(ServerError):
     """The session has a sender already, or takes none any more."""
 
@@ -40,10 +52,26 @@ class ServerFull(ServerError):
     code = ingest_pb2.Error.CODE_BUSY
 
 
+class Unauthenticated(ServerError):
+    """The server is closed and the request brings no token."""
+
+    code = ingest_pb2.Error.CODE_UNAUTHENTICATED
+
+
+class Forbidden(ServerError):
+    """The token that the request brings does not allow it."""
+
+    code = ingest_pb2.Error.CODE_FORBIDDEN
+
+
 class WorkerDied(ServerError):
     """The session's worker process is gone."""
 
     code = ingest_pb2.Error.CODE_SESSION_FAILED
+
+
+class UnsupportedCodec(InputError):
+    """An offer has no video codec that this server takes."""
 
 
 def wire_error(error: MapcastError, fatal: bool) -> ingest_pb2.ServerMessage:

@@ -1,17 +1,19 @@
-"""A session's map as a file, its path as text, and views of it."""
+"""A session's map as a file, its path as text, views of it, and what its camera sees."""
 
 import asyncio
 from dataclasses import dataclass
 
 import numpy as np
+import simplejpeg
 
 from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.rows import MeshRow, MeshRows
 from mapcast_client.v1 import ingest_pb2
 from slam.geometry import from_pose_vector
+from slam.images import decode_picture
 from slam.trajectory import Trajectory
-from stream.errors import WorkerDied
+from stream.errors import PictureMissing, WorkerDied
 from stream.session import Session
 from stream.worker_pb2 import Query, Raycast
 
@@ -22,6 +24,9 @@ CONTENT_TYPES = {
 }
 MAX_VIEW_PX = 3 << 20
 """19 bytes each: what fits a gRPC message."""
+
+
+PICTURE_QUALITY = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +83,19 @@ async def raycast(
         )
     query = Query(raycast=Raycast(camera=camera, world_from_camera=world_from_camera))
     return RaycastImages(*await session.query(query))
+
+
+async def picture_jpeg(session: Session) -> bytes:
+    """The newest frame's colour as JPEG. Raises PictureMissing, FrameError if it is broken."""
+    image = session.newest_picture
+    if not image.data:
+        raise PictureMissing(f"session {session.id} has had no frame yet")
+    if image.encoding == ingest_pb2.IMAGE_ENCODING_JPEG:
+        return image.data
+    return await asyncio.to_thread(_encode_jpeg, image)
+
+
+def _encode_jpeg(image: ingest_pb2.Image) -> bytes:
+    color = np.ascontiguousarray(decode_picture(image))
+    jpeg: bytes = simplejpeg.encode_jpeg(color, PICTURE_QUALITY, colorsubsampling="420")
+    return jpeg

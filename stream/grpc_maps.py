@@ -9,14 +9,18 @@ import numpy as np
 
 from mapcast_client.errors import InputError, MapcastError
 from mapcast_client.v1 import maps_pb2, maps_pb2_grpc
-from stream.errors import ServerFull, SessionNotFound, WorkerDied
+from stream.errors import Forbidden, ServerFull, SessionNotFound, Unauthenticated, WorkerDied
 from stream.exports import export_mesh, raycast
+from stream.grpc_token import token_of
 from stream.registry import Registry
+from stream.session import Session
 from stream.subscribe import Subscription
 
 CHUNK_BYTES = 1 << 20
 Context = grpc.aio.ServicerContext[Any, Any]
 STATUS_CODES = {
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    Forbidden: grpc.StatusCode.PERMISSION_DENIED,
     SessionNotFound: grpc.StatusCode.NOT_FOUND,
     ServerFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     WorkerDied: grpc.StatusCode.FAILED_PRECONDITION,
@@ -33,16 +37,20 @@ class MapsService(maps_pb2_grpc.MapsServicer):
     async def ListSessions(
         self, request: maps_pb2.ListSessionsRequest, context: Context
     ) -> maps_pb2.ListSessionsResponse:
-        """All sessions, oldest first."""
+        """All sessions, oldest first. Server token."""
+        try:
+            self._registry.access.require_server(token_of(context))
+        except MapcastError as error:
+            await _abort(context, error)
         infos = [session.info() for session in self._registry.sessions()]
         return maps_pb2.ListSessionsResponse(sessions=infos)
 
     async def GetSession(
         self, request: maps_pb2.GetSessionRequest, context: Context
     ) -> maps_pb2.SessionInfo:
-        """One session."""
+        """One session. Watch token, as for all below."""
         try:
-            return self._registry.get(request.session).info()
+            return self._watched(request.session, context).info()
         except MapcastError as error:
             await _abort(context, error)
 
@@ -63,6 +71,7 @@ class MapsService(maps_pb2_grpc.MapsServicer):
                 await context.write(maps_pb2.MapDelta(arrow=delta))
 
         try:
+            self._watched(first.session, context)
             with self._registry.follower(first.session, subscription) as follower:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(follower.follow(send))
@@ -79,7 +88,7 @@ class MapsService(maps_pb2_grpc.MapsServicer):
     ) -> AsyncIterator[maps_pb2.Chunk]:
         """The map as a file, in chunks."""
         try:
-            data = await export_mesh(self._registry.get(request.session), request.format)
+            data = await export_mesh(self._watched(request.session, context), request.format)
         except MapcastError as error:
             await _abort(context, error)
         for start in range(0, len(data), CHUNK_BYTES):
@@ -90,13 +99,18 @@ class MapsService(maps_pb2_grpc.MapsServicer):
     ) -> maps_pb2.RaycastView:
         """What a camera would see of the map."""
         try:
-            session = self._registry.get(request.session)
+            session = self._watched(request.session, context)
             images = await raycast(session, request.camera, request.world_from_camera)
         except MapcastError as error:
             await _abort(context, error)
         return maps_pb2.RaycastView(
             color=images.color, depth=images.depth_m, normals=images.normals_world
         )
+
+    def _watched(self, session_id: str, context: Context) -> Session:
+        """The session, if the call's token allows to watch it. Raises ServerError."""
+        self._registry.access.require_watch(session_id, token_of(context))
+        return self._registry.get(session_id)
 
 
 def _subscription(request: maps_pb2.SubscribeRequest) -> Subscription:

@@ -49,6 +49,30 @@ class Metrics:
             "mapcast_worker_deaths", "Workers that died under a session.", registry=self.registry
         )
 
+        self.webrtc_frames = Counter(
+            "mapcast_webrtc_frames",
+            "Decoded video frames by what became of them; dropped: a newer one came first.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.webrtc_gap = Histogram(
+            "mapcast_webrtc_gap_seconds",
+            "From one complete video frame to the next.",
+            buckets=(0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 1.0, 2.0),
+            registry=self.registry,
+        )
+        self.webrtc_keyframe_requests = Counter(
+            "mapcast_webrtc_keyframe_requests",
+            "Picture loss indications sent to WebRTC publishers.",
+            registry=self.registry,
+        )
+        self.webrtc_imu = Counter(
+            "mapcast_webrtc_imu",
+            "IMU samples of WebRTC publishers by what became of them.",
+            ["outcome"],
+            registry=self.registry,
+        )
+
     def observe(self, result: ingest_pb2.FrameResult) -> None:
         """Count an answered frame and its stages."""
         self.frames.labels(STATUS_NAMES[result.status]).inc()

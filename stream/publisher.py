@@ -8,6 +8,7 @@ import numpy as np
 from fusion.live_map import LiveMap
 from mapcast_client.rows import MeshRows
 from mapcast_client.v1 import ingest_pb2
+from slam.frame import Frame
 from stream import worker_pb2
 
 DEFAULT_MESH_RATE_HZ = 20.0
@@ -29,7 +30,7 @@ class Publisher:
         self._newest = ingest_pb2.Frame()
         self._mesh_ms = 0.0
 
-    def fused(self, live_map: LiveMap, epoch: int, frame: ingest_pb2.Frame) -> None:
+    def fused(self, live_map: LiveMap, epoch: int, frame: Frame) -> None:
         """Note a fused frame; publish when it is time."""
         self._unpublished = True
         self._newest = ingest_pb2.Frame(index=frame.index, capture_ns=frame.capture_ns)
@@ -50,11 +51,12 @@ class Publisher:
             self._unpublished = False
             self._publish(live_map, epoch, live_map.flush)
 
-    def restart(self, live_map: LiveMap, epoch: int) -> None:
+    def restart(self, epoch: int) -> None:
         """Announce an empty map of a new epoch."""
         self._unpublished = False
         self._newest = ingest_pb2.Frame()
-        self._publish(live_map, epoch, MeshRows.empty)
+        empty = worker_pb2.MeshUpdate(epoch=epoch, is_last=True)
+        self._send(worker_pb2.FromWorker(mesh=empty))
 
     def take_mesh_ms(self) -> float:
         """Busy time of the update since the last call; 0 when there was none."""

@@ -19,7 +19,9 @@ from mapcast_client.rows import MeshRow
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration
 from slam.vocabulary import default_vocabulary
+from stream.access import Access
 from stream.config import ServerConfig
+from stream.depth_models import DepthModels
 from stream.errors import ServerFull, SessionNotFound
 from stream.metrics import Metrics
 from stream.session import Session, SessionState
@@ -31,6 +33,7 @@ logger = logging.getLogger(__name__)
 REWARM_DELAY_S = 10.0
 """A worker's start takes seconds of CPU; the session that was just opened comes first."""
 MAX_NAME_CHARS = 200
+MAX_SCENE_DEPTH_M = 1000.0
 
 
 class Registry:
@@ -38,6 +41,8 @@ class Registry:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
+        self.access = Access(config.is_closed, config.api_token)
+        self.depth_models = DepthModels(config.depth_models)
         self.metrics = Metrics()
         self._sessions: dict[str, Session] = {}
         self._caches: dict[str, DeltaCache] = {}
@@ -68,22 +73,23 @@ class Registry:
             raise SessionNotFound(f"there is no session {session_id!r:.80}") from None
 
     async def open(self, request: ingest_pb2.OpenSession) -> Session:
-        """A new session, or the one that the request names.
+        """A new session, or the one that the request names; access is the caller's to check.
 
         Raises InputError for settings that do not do, SessionNotFound, ServerFull, WorkerDied.
         """
         if request.session:
             return self.get(request.session)
-        _check(request)
+        settings = self._checked(request)
         self._make_room()
         self._opening += 1
         try:
-            session = await self._open(request)
+            session = await self._open(settings)
         finally:
             self._opening -= 1
         self._sessions[session.id] = session
+        self.access.add(session.id)
         self._caches[session.id] = DeltaCache()
-        logger.info("session %s (%s) opened", session.id, session.name)
+        logger.info("session %s (%r) opened", session.id, session.name)
         return session
 
     async def _open(self, request: ingest_pb2.OpenSession) -> Session:
@@ -103,6 +109,15 @@ class Registry:
         session_id = secrets.token_hex(4)
         return Session(session_id, request, worker, opened, self.config, self.metrics)
 
+    def _checked(self, request: ingest_pb2.OpenSession) -> ingest_pb2.OpenSession:
+        """The request as the worker takes it. Raises InputError."""
+        _check(request)
+        settings = ingest_pb2.OpenSession()
+        settings.CopyFrom(request)
+        if request.HasField("depth"):
+            settings.depth.CopyFrom(self.depth_models.resolve(request.depth))
+        return settings
+
     def _make_room(self) -> None:
         if len(self._sessions) + self._opening < self.config.max_sessions:
             return
@@ -120,6 +135,7 @@ class Registry:
         """End a session and forget its map. Raises SessionNotFound."""
         session = self.get(session_id)
         del self._sessions[session_id], self._caches[session_id]
+        self.access.remove(session_id)
         await session.close(reason)
 
     @contextmanager
@@ -161,10 +177,10 @@ def _warm_encoders() -> None:
 
 def _check(request: ingest_pb2.OpenSession) -> None:
     """Raise InputError for what a session cannot be opened with."""
-    if request.sensor != ingest_pb2.SENSOR_RGBD:
-        raise InputError(
-            f"sensor is {request.sensor}, this server takes {ingest_pb2.SENSOR_RGBD} (SENSOR_RGBD)"
-        )
+    sensors = [sensor for sensor in ingest_pb2.Sensor.values() if sensor]
+    if request.sensor not in sensors:
+        names = ", ".join(f"{sensor} ({ingest_pb2.Sensor.Name(sensor)})" for sensor in sensors)
+        raise InputError(f"sensor is {request.sensor}, must be one of {names}")
     for name, enum in (("policy", ingest_pb2.Policy), ("pose_source", ingest_pb2.PoseSource)):
         if getattr(request, name) not in enum.values():
             raise InputError(f"{name} is {getattr(request, name)}, must be one of {enum.keys()}")
@@ -173,6 +189,28 @@ def _check(request: ingest_pb2.OpenSession) -> None:
     rate_hz = request.fusion.mesh_rate_hz
     if rate_hz != 0 and not 0.1 <= rate_hz <= 1000:
         raise InputError(f"mesh_rate_hz is {rate_hz}, must be 0.1 to 1000, or 0 for the default")
+    if request.sensor == ingest_pb2.SENSOR_RGBD:
+        _check_rgbd(request)
+    else:
+        _check_monocular(request)
+
+
+def _check_rgbd(request: ingest_pb2.OpenSession) -> None:
     if not request.HasField("calibration"):
         raise InputError("calibration is missing: the camera's size, fx, fy, cx, cy are needed")
     Calibration.from_message(request.calibration)
+    if request.depth.source or request.depth.model:
+        raise InputError("depth is set, but the depth of an RGB-D session comes from its sensor")
+
+
+def _check_monocular(request: ingest_pb2.OpenSession) -> None:
+    """A camera may be missing: it is then guessed in the worker."""
+    if request.calibration.HasField("camera"):
+        Calibration.from_message(request.calibration)
+    needs_imu = request.sensor == ingest_pb2.SENSOR_MONO_IMU
+    if needs_imu and not request.calibration.HasField("imu"):
+        raise InputError("calibration.imu is missing: SENSOR_MONO_IMU needs extrinsics and noise")
+    if not 0 <= request.scene_depth_m <= MAX_SCENE_DEPTH_M:
+        raise InputError(
+            f"scene_depth_m is {request.scene_depth_m}, must be 0 (unknown) to {MAX_SCENE_DEPTH_M}"
+        )

@@ -8,9 +8,11 @@ from enum import Enum
 import numpy as np
 
 from mapcast_client.delta import Status
+from mapcast_client.errors import InputError
 from mapcast_client.rows import MeshRows
 from mapcast_client.v1 import ingest_pb2, maps_pb2
 from mapcast_client.v1.ingest_pb2 import FrameResult
+from slam.imu import ImuSamples
 from stream.config import ServerConfig
 from stream.counts import TRACKING_NAMES, FrameCounts
 from stream.errors import SessionBusy, WorkerDied, wire_error
@@ -19,7 +21,7 @@ from stream.metrics import Metrics
 from stream.pulse import Pulse
 from stream.sender import Sender
 from stream.worker_link import Received, WorkerLink
-from stream.worker_pb2 import MeshUpdate, Opened, Query
+from stream.worker_pb2 import MapFrame, MeshUpdate, Opened, Query
 from stream.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -66,6 +68,11 @@ class Session:
         self.reason = ""
         self.newest_frame = ingest_pb2.Frame()
         """Index and capture time of the newest frame that the map contains."""
+        self.newest_picture = ingest_pb2.Image()
+        """The colour image of the newest frame taken."""
+        self.map_frame = MapFrame()
+        """What the map's coordinates mean."""
+        self.sensor = request.sensor
         self.exporting = asyncio.Lock()
         """Exports take memory and the worker's time: one after the other."""
         self.is_closed = False
@@ -77,6 +84,8 @@ class Session:
         self._state = SessionState.WAITING
         self._sender: Sender | None = None
         self._waiting_since_s = time.monotonic()
+        self._patience_s = config.first_sender_timeout_s
+        """How long it waits for a sender."""
         self._pool_full = False
         self._finishing: asyncio.Task[None] | None = None
         self._link = WorkerLink(
@@ -107,6 +116,7 @@ class Session:
         if self._sender is not None:
             raise SessionBusy(f"session {self.id} has a sender already; only one at a time")
         self._sender = sender
+        self._patience_s = self._config.sender_timeout_s
         self._set_state(SessionState.ACTIVE)
 
     def detach(self, sender: Sender) -> None:
@@ -122,12 +132,25 @@ class Session:
         received = Received(frame, sender, time.perf_counter())
         sender.owe()
         self._counts.frames += 1
+        self.newest_picture = frame.color
         if self._state is not SessionState.ACTIVE:
             self._drop(received, f"the session is {self._state.value}")
         elif self._is_lossless:
             await self._link.put(received)
         elif (oldest := self._link.put_newest(received)) is not None:
             self._drop(oldest, "a newer frame took its place")
+
+    async def submit_imu(self, sender: Sender, batch: ingest_pb2.ImuBatch) -> None:
+        """Take IMU samples, which come before the frames that they lead up to.
+
+        Raises InputError in a session whose sensor has no IMU, or for values that no sensor has;
+        WorkerDied.
+        """
+        if self.sensor != ingest_pb2.SENSOR_MONO_IMU:
+            raise InputError(f"session {self.id} takes no IMU samples: its sensor has none")
+        ImuSamples.from_message(batch)  # raises
+        if self._state is SessionState.ACTIVE and self._sender is sender:
+            await self._link.put_imu(batch)
 
     def _drop(self, received: Received, reason: str) -> None:
         self._counts.dropped += 1
@@ -183,7 +206,7 @@ class Session:
         result.latency_ms = 1e3 * (now_s - received.received_s)
         self._counts.answered(result, now_s)
         self._metrics.observe(result)
-        if result.status == FrameResult.STATUS_FUSED:
+        if result.status in (FrameResult.STATUS_FUSED, FrameResult.STATUS_TRACKED):
             pose = result.world_from_camera
             vector = (pose.tx, pose.ty, pose.tz, pose.qx, pose.qy, pose.qz, pose.qw)
             state = TRACKING_NAMES[result.tracking]
@@ -193,11 +216,7 @@ class Session:
 
     def meshed(self, update: MeshUpdate) -> None:
         """Publish changed blocks."""
-        epoch = self._first_epoch + update.epoch
-        if epoch != self.hub.epoch:
-            self.hub.restart(epoch)
-            self.reason = ""
-            self._set_state(self._state)
+        self._enter_epoch(update.epoch)
         self.hub.publish(_rows(update).split())
         self.changed.fire()
         if update.is_last:
@@ -205,6 +224,19 @@ class Session:
             self.newest_frame = frame
             self._metrics.stages.labels("mesh").observe(update.mesh_ms / 1e3)
             self._note_pool(update.pool_blocks, update.pool_full)
+
+    def described(self, map_frame: MapFrame) -> None:
+        """Note what the map's coordinates mean, from now on."""
+        self._enter_epoch(map_frame.epoch)
+        self.map_frame = map_frame
+        self._set_state(self._state)
+
+    def _enter_epoch(self, worker_epoch: int) -> None:
+        epoch = self._first_epoch + worker_epoch
+        if epoch != self.hub.epoch:
+            self.hub.restart(epoch)
+            self.reason = ""
+            self._set_state(self._state)
 
     def became_keyframes(self, capture_ns: list[int]) -> None:
         """Tell subscribers which frames are keyframes."""
@@ -249,9 +281,10 @@ class Session:
             await asyncio.sleep(1)
             self._set_state(self._state)
             waited_s = time.monotonic() - self._waiting_since_s
-            if self._state is SessionState.WAITING and waited_s > self._config.sender_timeout_s:
+            if self._state is SessionState.WAITING and waited_s > self._patience_s:
                 self._set_state(SessionState.FINISHING)
-                self._finishing = asyncio.create_task(self._finish_unattended())
+            if self._state is SessionState.FINISHING and self._finishing is None:
+                self._finishing = asyncio.create_task(self._finish_unattended())  # whoever leaves
 
     async def _finish_unattended(self) -> None:
         try:
@@ -305,6 +338,13 @@ class Session:
             tracking=self._counts.tracking,
             frames_per_s=status.frames_per_s,
             full=status.full,
+            sensor=self.sensor,
+            units=self.map_frame.units,
+            scale_source=self.map_frame.scale_source,
+            metres_per_unit=self.map_frame.metres_per_unit,
+            camera=self.map_frame.camera if self.map_frame.HasField("camera") else None,
+            camera_guessed=self.map_frame.camera_guessed,
+            depth_source=self.map_frame.depth_source,
         )
 
     async def close(self, reason: str) -> None:

@@ -1,6 +1,6 @@
 """Follow a session: the loop between its hub and one subscriber's socket.
 
-The sockets (WebSocket in `rest.py`, gRPC in `grpc_maps.py`) are thin: each hands a `send` that
+The sockets (`websocket_subscribe.py`, gRPC in `grpc_maps.py`) are thin: each hands a `send` that
 returns once its peer can take more. What is not sent stays pending in the hub, at its latest state.
 """
 
@@ -170,6 +170,7 @@ class Follower:
             voxel_size_m=session.voxel_size_m,
             map_hash=hub.map_hash,
             world=session.world,
+            units=session.map_frame.units or "m",
             frame_index=session.newest_frame.index if is_mesh else None,
             capture_ns=session.newest_frame.capture_ns if is_mesh else None,
         )

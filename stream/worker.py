@@ -1,14 +1,14 @@
 """A session's worker process: `python -m stream.worker FD VOCABULARY`.
 
 Three threads pass each message on in order: decode, track, fuse (which also meshes and answers).
-The queues between them are bounded by the credits the server was granted.
+The queues between them are bounded by the credits the server was granted. The depth of monocular
+frames is estimated beside them in a live session, and in turn in a lossless one.
 """
 
 import os
 import queue
 import socket
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -17,47 +17,31 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from fusion.export import encode_mesh
 from fusion.live_map import FusedFrame, LiveMap
-from fusion.volume import VolumeSettings
 from fusion.warm_up import warm_up
 from mapcast_client.errors import InputError, MapcastError
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.v1 import ingest_pb2
-from slam.camera import Calibration, Camera
 from slam.frame import Frame
-from slam.geometry import Mat4, from_pose_vector, pose_vector
-from slam.given import GivenPoseTracker
-from slam.images import decode_frame
-from slam.orbslam3 import OrbSlam3Tracker
-from slam.pose_graph import UPRIGHT
-from slam.rectify import Rectifier
-from slam.tracker import TrackedFrame, Tracker, TrackingState
+from slam.geometry import Mat4
+from slam.imu import ImuSamples
+from slam.tracker import TrackedFrame
 from stream import ipc, worker_pb2
+from stream.depth_thread import DepthThread
+from stream.map_builder import MapBuilder
 from stream.publisher import IDLE_S, Publisher, milliseconds_since
+from stream.worker_answers import (
+    export_answer,
+    fused_result,
+    raycast_answer,
+    refused_result,
+    trajectory_answer,
+)
 
 CREDITS = 4
 """Frames in the worker at most: one in each stage and one waiting."""
-LARGE_ANSWER_BYTES = 1 << 20
 
-WIRE_STATE = {
-    TrackingState.INITIALIZING: ingest_pb2.TRACKING_STATE_INITIALIZING,
-    TrackingState.TRACKING: ingest_pb2.TRACKING_STATE_TRACKING,
-    TrackingState.LOST: ingest_pb2.TRACKING_STATE_LOST,
-    TrackingState.RELOCALIZED: ingest_pb2.TRACKING_STATE_RELOCALIZED,
-    TrackingState.RESET: ingest_pb2.TRACKING_STATE_RESET,
-}
-
-NO_POSE = {
-    TrackingState.INITIALIZING: "no pose yet: the tracker needs texture and depth to begin",
-    TrackingState.LOST: "no pose: tracking is lost; show a place that is mapped already",
-    TrackingState.RESET: (
-        "no pose: tracking was lost for long and began another map, not connected to this one; "
-        "show a place that is mapped already, or reset the session to start over"
-    ),
-}
+Action = ingest_pb2.Control.Action
 
 
 @dataclass(slots=True)
@@ -82,19 +66,25 @@ class Worker:
         self._pipe = pipe
         self._writing = threading.Lock()
         self._vocabulary = vocabulary
-        self._settings = ingest_pb2.OpenSession()
-        self._calibration: Calibration
-        self._rectifier: Rectifier
-        self._map: LiveMap | None = None
+        self._builder: MapBuilder | None = None
+        self._is_lossless = False
         self._publisher: Publisher
-        self._keyframes: Mapping[int, Mat4] = {}
         self._queues: list[Jobs] = [queue.Queue(2 * CREDITS) for _ in range(3)]
+        self._depth = DepthThread(self._wake_fusion)
+        # Owned by `track`.
+        self._tracked_map: LiveMap | None = None
+        # Owned by `fuse`.
+        self._map: LiveMap | None = None
+        self._generation = 0
+        self._epoch = 0
+        self._described = worker_pb2.MapFrame()
+        self._keyframes: Mapping[int, Mat4] = {}
 
     def run(self) -> None:
         """Serve until the server closes the pipe."""
         warm_up()
         self._send(worker_pb2.FromWorker(ready=worker_pb2.Ready()))
-        while self._map is None:
+        while self._builder is None:
             if (message := ipc.receive_blocking(self._pipe)) is None:
                 return
             self._open(message.open)
@@ -119,32 +109,20 @@ class Worker:
 
     def _open(self, settings: ingest_pb2.OpenSession) -> None:
         try:
-            self._settings = settings
-            self._calibration = Calibration.from_message(settings.calibration)
-            self._rectifier = Rectifier(self._calibration.camera)
-            self._map = self._new_map()
+            builder = MapBuilder(settings, self._vocabulary)
+            if not builder.guesses_camera:
+                self._map = self._tracked_map = builder.build()
         except MapcastError as error:
             self._send(worker_pb2.FromWorker(refused=worker_pb2.Refused(reason=str(error))))
             return
+        self._builder = builder
+        self._is_lossless = settings.policy == ingest_pb2.POLICY_LOSSLESS
         self._publisher = Publisher(self._send, settings.fusion.mesh_rate_hz)
-        voxel_size_m = volume_settings(settings.fusion).voxel_size_m
-        opened = worker_pb2.Opened(credits=CREDITS, voxel_size_m=voxel_size_m)
-        self._send(worker_pb2.FromWorker(opened=opened))
-
-    def _new_map(self) -> LiveMap:
-        camera, fusion = self._rectifier.camera, self._settings.fusion
-        calibration = Calibration(
-            camera,
-            self._calibration.depth_scale_m,
-            self._calibration.depth_invalid,
-            self._calibration.frame_rate_hz,
+        opened = worker_pb2.Opened(
+            credits=CREDITS, voxel_size_m=builder.volume_settings.voxel_size_m
         )
-        tracker: Tracker
-        if self._settings.pose_source == ingest_pb2.POSE_SOURCE_GIVEN:
-            tracker, world_from_tracker = GivenPoseTracker(calibration), np.eye(4)
-        else:
-            tracker, world_from_tracker = OrbSlam3Tracker(calibration, self._vocabulary), UPRIGHT
-        return LiveMap(camera, volume_settings(fusion), tracker, world_from_tracker)
+        self._send(worker_pb2.FromWorker(opened=opened))
+        self._describe_map()
 
     def _pass_on(self, work: Callable[[Job], None], inbox: Jobs, outbox: Jobs) -> None:
         while (job := inbox.get()) is not None:
@@ -157,68 +135,137 @@ class Worker:
         outbox.put(None)
 
     def _decode(self, job: Job) -> None:
+        assert self._builder is not None
         if job.message.HasField("frame"):
             start = time.perf_counter()
-            frame = decode_frame(job.message.frame, self._calibration)
-            job.frame = self._rectifier.rectify(frame)
+            job.frame = self._builder.decode(job.message.frame)
             job.stages.decode_ms = milliseconds_since(start)
+        elif job.message.control.action == Action.ACTION_RESET:
+            self._builder.forget_camera()
 
     def _track(self, job: Job) -> None:
+        assert self._builder is not None
         action = job.message.control.action
-        if action in (ingest_pb2.Control.ACTION_RESET, ingest_pb2.Control.ACTION_FINISH):
-            assert self._map is not None
-            self._map.close()  # the tracker's memory and threads; the map stays
-        if action == ingest_pb2.Control.ACTION_RESET:
-            self._map = self._new_map()
-        job.map = self._map
-        if job.frame is not None and job.map is not None:
+        if action in (Action.ACTION_RESET, Action.ACTION_FINISH) and self._tracked_map is not None:
+            self._tracked_map.close()  # the tracker's memory and threads; the map stays
+        if action == Action.ACTION_RESET:
+            self._tracked_map = None if self._builder.guesses_camera else self._builder.build()
+        if job.frame is not None and self._tracked_map is None:
+            self._tracked_map = self._builder.build()
+        job.map = self._tracked_map
+        if job.map is None:
+            return
+        if job.message.HasField("imu"):
+            job.map.add_imu(ImuSamples.from_message(job.message.imu))
+        if job.frame is not None:
             start = time.perf_counter()
             job.tracked = job.map.track(job.frame)
             job.stages.track_ms = milliseconds_since(start)
 
     def _fuse_all(self, inbox: Jobs) -> None:
-        live_map, epoch = self._map, 0
-        assert live_map is not None
         while True:
-            self._publisher.flush_if_idle(live_map, epoch)
+            self._integrate_estimate()
+            if self._map is not None:
+                self._publisher.flush_if_idle(self._map, self._epoch)
             try:
                 job = inbox.get(timeout=IDLE_S / 2)
             except queue.Empty:
                 continue
             if job is None:
-                live_map.close()
+                self._depth.close()
+                if self._map is not None:
+                    self._map.close()
                 return
-            if job.map is not None and job.map is not live_map:
-                live_map, epoch = job.map, epoch + 1
-                self._keyframes = {}
-                self._publisher.restart(live_map, epoch)
-            self._finish_job(job, live_map, epoch)
+            self._finish_job(job)
 
-    def _finish_job(self, job: Job, live_map: LiveMap, epoch: int) -> None:
+    def _finish_job(self, job: Job) -> None:
         kind = job.message.WhichOneof("message")
+        if kind is None:  # an estimate is ready
+            return
+        action = job.message.control.action
+        if action == Action.ACTION_RESET:
+            self._begin_epoch(job.map)
+        elif job.map is not self._map:  # a guessed camera's first frame
+            self._map = job.map
+            self._describe_map()
         if kind == "frame":
-            self._fuse(job, live_map, epoch)
+            self._fuse(job)
         elif kind == "query":
-            self._answer(job.message.query, live_map)
-        elif job.message.control.action == ingest_pb2.Control.ACTION_FINISH:
-            self._publisher.flush(live_map, epoch)
-            self._send(worker_pb2.FromWorker(finished=worker_pb2.Finished(epoch=epoch)))
+            self._answer(job.message.query)
+        elif action == Action.ACTION_FINISH:
+            self._integrate_estimate(wait=True)
+            if self._map is not None:
+                self._publisher.flush(self._map, self._epoch)
+            self._send(worker_pb2.FromWorker(finished=worker_pb2.Finished(epoch=self._epoch)))
 
-    def _fuse(self, job: Job, live_map: LiveMap, epoch: int) -> None:
+    def _fuse(self, job: Job) -> None:
         start = time.perf_counter()
         fused = None
         if job.frame is not None and job.tracked is not None:
+            assert self._map is not None
             try:
-                fused = live_map.fuse(job.frame, job.tracked)
+                fused = self._map.fuse(job.frame, job.tracked, self._depth.is_free)
             except InputError as error:
                 job.refused = f"frame {job.frame.index}: {error}"
-            job.stages.fuse_ms = milliseconds_since(start)
+            self._note_replaced()
+        job.stages.fuse_ms = milliseconds_since(start)
         job.stages.mesh_ms = self._publisher.take_mesh_ms()
-        self._send(worker_pb2.FromWorker(result=_result(job, fused)))
-        if fused is not None:
-            self._tell_keyframes(fused.tracked.keyframes)
-        if fused is not None and fused.world_from_camera is not None:
-            self._publisher.fused(live_map, epoch, job.message.frame)
+        self._send_result(job, fused)
+        if fused is None or self._map is None:
+            return
+        self._tell_keyframes(fused.tracked.keyframes)
+        if fused.request is not None:
+            self._depth.begin(self._map, fused.request)
+            if self._is_lossless:
+                self._integrate_estimate(wait=True)
+        elif fused.is_fused and job.frame is not None:
+            self._publisher.fused(self._map, self._epoch, job.frame)
+
+    def _integrate_estimate(self, wait: bool = False) -> None:
+        """Put a depth that was estimated since into the map."""
+        estimate = self._depth.take(wait)
+        if estimate is None or self._map is None:
+            return
+        with suppress(InputError):  # its pose has moved out of the grid since
+            is_fused = self._map.integrate(estimate)
+            self._note_replaced()
+            if is_fused:
+                self._publisher.fused(self._map, self._epoch, estimate.request.frame)
+
+    def _wake_fusion(self) -> None:
+        """Have the fusing thread look for an estimate; while it has jobs it will anyway."""
+        with suppress(queue.Full):
+            self._queues[-1].put_nowait(Job(worker_pb2.ToWorker()))
+
+    def _note_replaced(self) -> None:
+        """Begin an epoch if the map replaced itself; tell of its scale if that changed."""
+        assert self._map is not None
+        if self._map.generation != self._generation:
+            self._begin_epoch(self._map)
+        else:
+            self._describe_map()
+
+    def _begin_epoch(self, live_map: LiveMap | None) -> None:
+        self._map = live_map
+        self._generation = 0 if live_map is None else live_map.generation
+        self._epoch += 1
+        self._keyframes = {}
+        self._describe_map()
+        self._publisher.restart(self._epoch)
+
+    def _describe_map(self) -> None:
+        """Say what the map's coordinates mean, unless that is what was said last."""
+        assert self._builder is not None
+        description = self._builder.map_frame(self._map, self._epoch)
+        if description != self._described:
+            self._described = description
+            self._send(worker_pb2.FromWorker(map_frame=description))
+
+    def _send_result(self, job: Job, fused: FusedFrame | None) -> None:
+        frame = job.message.frame
+        result = refused_result(frame, job.refused) if fused is None else fused_result(frame, fused)
+        result.stages.CopyFrom(job.stages)
+        self._send(worker_pb2.FromWorker(result=result))
 
     def _tell_keyframes(self, keyframes: Mapping[int, Mat4]) -> None:
         """A tracker decides late that a frame was a keyframe: tell of those since the last call."""
@@ -227,36 +274,21 @@ class Worker:
             self._keyframes = keyframes
             self._send(worker_pb2.FromWorker(keyframes=fresh))
 
-    def _answer(self, query: worker_pb2.Query, live_map: LiveMap) -> None:
+    def _answer(self, query: worker_pb2.Query) -> None:
         kind = query.WhichOneof("query")
-        if kind == "export_format":
-            arguments = (query.id, live_map.mesh(), query.export_format)
+        if self._map is None:
+            error = "no frame has come yet: the camera, and so the map, is not known"
+            self._send(worker_pb2.FromWorker(answer=worker_pb2.Answer(id=query.id, error=error)))
+        elif kind == "export_format":
+            arguments = (query, self._map.mesh())
             threading.Thread(target=self._guard, args=(self._export, *arguments)).start()
-            return
-        answer = worker_pb2.Answer(id=query.id)
-        if kind == "raycast":
-            try:
-                pose = query.raycast.world_from_camera
-                vector = np.array([pose.tx, pose.ty, pose.tz, pose.qx, pose.qy, pose.qz, pose.qw])
-                view = live_map.view(
-                    Camera.from_message(query.raycast.camera), from_pose_vector(vector)
-                )
-            except (MapcastError, ValueError) as error:
-                answer.error = str(error)
-            else:
-                images = (view.color, view.depth_m, view.normals_world)
-                _fill(answer, *(image.tobytes() for image in images))
+        elif kind == "raycast":
+            self._send(worker_pb2.FromWorker(answer=raycast_answer(query, self._map)))
         else:
-            _fill(answer, live_map.trajectory().to_tum().encode())
-        self._send(worker_pb2.FromWorker(answer=answer))
+            self._send(worker_pb2.FromWorker(answer=trajectory_answer(query, self._map)))
 
-    def _export(self, query_id: int, mesh: TriangleMesh, mesh_format: str) -> None:
-        answer = worker_pb2.Answer(id=query_id)
-        try:
-            _fill(answer, encode_mesh(mesh, mesh_format))
-        except MapcastError as error:
-            answer.error = str(error)
-        self._send(worker_pb2.FromWorker(answer=answer))
+    def _export(self, query: worker_pb2.Query, mesh: TriangleMesh) -> None:
+        self._send(worker_pb2.FromWorker(answer=export_answer(query, mesh)))
 
     def _send(self, message: worker_pb2.FromWorker) -> None:
         with self._writing:
@@ -274,46 +306,6 @@ class Worker:
             with suppress(ConnectionError):
                 self._send(worker_pb2.FromWorker(failure=worker_pb2.Failure(reason=reason)))
             os._exit(1)
-
-
-def volume_settings(message: ingest_pb2.FusionSettings) -> VolumeSettings:
-    """The wire's settings, with our defaults where it is silent. Raises InputError."""
-    given = {
-        name: getattr(message, name)
-        for name in ("voxel_size_m", "truncation_vox", "depth_min_m", "depth_max_m", "max_blocks")
-        if getattr(message, name)
-    }
-    return VolumeSettings(**given)
-
-
-def _fill(answer: worker_pb2.Answer, *parts: bytes) -> None:
-    """Put the parts into the answer; large ones go through files, past the server's event loop."""
-    if sum(map(len, parts)) <= LARGE_ANSWER_BYTES:
-        answer.parts.extend(parts)
-        return
-    for part in parts:
-        with tempfile.NamedTemporaryFile(prefix="mapcast-", delete=False) as file:
-            file.write(part)
-        answer.files.append(file.name)
-
-
-def _result(job: Job, fused: FusedFrame | None) -> ingest_pb2.FrameResult:
-    frame, Result = job.message.frame, ingest_pb2.FrameResult
-    result = Result(index=frame.index, capture_ns=frame.capture_ns, stages=job.stages)
-    if fused is None:
-        result.status, result.reason = Result.STATUS_REJECTED, job.refused
-        return result
-    result.tracking = WIRE_STATE[fused.tracked.state]
-    result.inliers, result.keyframe = fused.tracked.inliers, fused.tracked.is_keyframe
-    if fused.world_from_camera is None:
-        result.status = Result.STATUS_NOT_FUSED
-        result.reason = NO_POSE[fused.tracked.state]
-        return result
-    tx, ty, tz, qx, qy, qz, qw = pose_vector(fused.world_from_camera)
-    pose = ingest_pb2.Pose(tx=tx, ty=ty, tz=tz, qx=qx, qy=qy, qz=qz, qw=qw)
-    result.world_from_camera.CopyFrom(pose)
-    result.status = Result.STATUS_FUSED
-    return result
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from mapcast_client.errors import InputError, MapcastError
 from mapcast_client.v1 import ingest_pb2
 from stream.errors import ServerError, WorkerDied
 from stream.sender import Sender
-from stream.worker_pb2 import Answer, FromWorker, MeshUpdate, Query, ToWorker
+from stream.worker_pb2 import Answer, FromWorker, MapFrame, MeshUpdate, Query, ToWorker
 from stream.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ class Listener(Protocol):
 
     def meshed(self, update: MeshUpdate) -> None:
         """Changed blocks."""
+
+    def described(self, map_frame: MapFrame) -> None:
+        """What the map's coordinates mean, from now on."""
 
     def became_keyframes(self, capture_ns: list[int]) -> None:
         """Frames answered before are keyframes."""
@@ -89,6 +92,11 @@ class WorkerLink:
             self._waiting.task_done()
         self._waiting.put_nowait(received)
         return oldest
+
+    async def put_imu(self, batch: ingest_pb2.ImuBatch) -> None:
+        """Hand over IMU samples, ahead of the frames that wait. Raises WorkerDied."""
+        self._raise_if_dead()
+        await self._process.send(ToWorker(imu=batch))
 
     async def reset(self) -> list[Received]:
         """Have the worker start over; returns the frames that waited. Raises WorkerDied."""
@@ -182,6 +190,8 @@ class WorkerLink:
             self._listener.answered(received, message.result)
         elif kind == "mesh":
             self._listener.meshed(message.mesh)
+        elif kind == "map_frame":
+            self._listener.described(message.map_frame)
         elif kind == "keyframes":
             self._listener.became_keyframes(list(message.keyframes.capture_ns))
         elif kind == "answer":

@@ -8,19 +8,21 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ToWorker(_message.Message):
-    __slots__ = ("open", "frame", "control", "query")
+    __slots__ = ("open", "frame", "control", "query", "imu")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
     CONTROL_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
+    IMU_FIELD_NUMBER: _ClassVar[int]
     open: _ingest_pb2.OpenSession
     frame: _ingest_pb2.Frame
     control: _ingest_pb2.Control
     query: Query
-    def __init__(self, open: _Optional[_Union[_ingest_pb2.OpenSession, _Mapping]] = ..., frame: _Optional[_Union[_ingest_pb2.Frame, _Mapping]] = ..., control: _Optional[_Union[_ingest_pb2.Control, _Mapping]] = ..., query: _Optional[_Union[Query, _Mapping]] = ...) -> None: ...
+    imu: _ingest_pb2.ImuBatch
+    def __init__(self, open: _Optional[_Union[_ingest_pb2.OpenSession, _Mapping]] = ..., frame: _Optional[_Union[_ingest_pb2.Frame, _Mapping]] = ..., control: _Optional[_Union[_ingest_pb2.Control, _Mapping]] = ..., query: _Optional[_Union[Query, _Mapping]] = ..., imu: _Optional[_Union[_ingest_pb2.ImuBatch, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
-    __slots__ = ("ready", "opened", "result", "mesh", "answer", "finished", "failure", "keyframes", "refused")
+    __slots__ = ("ready", "opened", "result", "mesh", "answer", "finished", "failure", "keyframes", "refused", "map_frame")
     READY_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +32,7 @@ class FromWorker(_message.Message):
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     KEYFRAMES_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    MAP_FRAME_FIELD_NUMBER: _ClassVar[int]
     ready: Ready
     opened: Opened
     result: _ingest_pb2.FrameResult
@@ -39,7 +42,8 @@ class FromWorker(_message.Message):
     failure: Failure
     keyframes: Keyframes
     refused: Refused
-    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[_ingest_pb2.FrameResult, _Mapping]] = ..., mesh: _Optional[_Union[MeshUpdate, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., keyframes: _Optional[_Union[Keyframes, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ...) -> None: ...
+    map_frame: MapFrame
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[_ingest_pb2.FrameResult, _Mapping]] = ..., mesh: _Optional[_Union[MeshUpdate, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., keyframes: _Optional[_Union[Keyframes, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., map_frame: _Optional[_Union[MapFrame, _Mapping]] = ...) -> None: ...
 
 class Ready(_message.Message):
     __slots__ = ()
@@ -64,6 +68,24 @@ class Keyframes(_message.Message):
     CAPTURE_NS_FIELD_NUMBER: _ClassVar[int]
     capture_ns: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, capture_ns: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class MapFrame(_message.Message):
+    __slots__ = ("epoch", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    SCALE_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    METRES_PER_UNIT_FIELD_NUMBER: _ClassVar[int]
+    CAMERA_FIELD_NUMBER: _ClassVar[int]
+    CAMERA_GUESSED_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    units: str
+    scale_source: str
+    metres_per_unit: float
+    camera: _ingest_pb2.Camera
+    camera_guessed: bool
+    depth_source: str
+    def __init__(self, epoch: _Optional[int] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ...) -> None: ...
 
 class MeshUpdate(_message.Message):
     __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last")

@@ -3,6 +3,7 @@
 With --check it runs the viewer's unit tests instead.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -25,6 +26,20 @@ def npm(*arguments: str) -> None:
         raise SystemExit(f"npm {' '.join(arguments)}: exit code {result.returncode}")
 
 
+def licenses() -> str:
+    """The terms of every package that the pages and their worker may bundle, as Markdown."""
+    lock = json.loads((WEB / "package-lock.json").read_text())
+    parts = ["# Licenses of the packages in this bundle\n"]
+    for path, entry in sorted(lock["packages"].items()):
+        folder = WEB / path
+        if not path or entry.get("dev") or not folder.is_dir():
+            continue
+        name = path.rpartition("node_modules/")[2]
+        parts.append(f"## {name} {entry['version']} ({entry.get('license', 'see below')})\n")
+        parts += [file.read_text().strip() + "\n" for file in sorted(folder.glob("LICEN[CS]E*"))]
+    return "\n".join(parts)
+
+
 def main() -> None:
     checking = "--check" in sys.argv[1:]
     if not (checking and (WEB / "node_modules").is_dir()):
@@ -33,6 +48,7 @@ def main() -> None:
         npm("run", "--silent", "test")
         return
     npm("run", "--silent", "build")
+    (WEB / "dist" / "LICENSES.md").write_text(licenses())
     print(WEB / "dist")
 
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Install the system libraries that the wheels need, where this user may; else say how.
 # ORB-SLAM3's wheel: GL and X11. numba: OpenMP. The page test: Chromium. Python: venv.
-# With the argument `bench`, what Open3D's wheel needs, too: libusb.
+# With the argument `bench`, what Open3D's wheel needs, too: libusb. With `test`, GStreamer as a WebRTC
+# publisher: its plugins, and bindings for the system's Python.
 set -eu
 packages=""
 want() { # want FILE PACKAGE: the package, if nothing on the machine provides the file
@@ -17,7 +18,16 @@ want libSM.so.6 libsm6
 want libICE.so.6 libice6
 want libgomp.so.1 libgomp1
 want chromium chromium
+want_package() { # want_package PACKAGE: for what no library or command tells
+    dpkg -s "$1" >/dev/null 2>&1 || packages="$packages $1"
+}
 [ "${1:-}" != bench ] || want libusb-1.0.so.0 libusb-1.0-0
+if [ "${1:-}" = test ]; then
+    for package in gstreamer1.0-nice gstreamer1.0-plugins-bad gstreamer1.0-plugins-base \
+        gstreamer1.0-plugins-good gir1.2-gst-plugins-bad-1.0 python3-gi; do
+        want_package "$package"
+    done
+fi
 python3 -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
 [ -n "$packages" ] || exit 0
 

@@ -1,16 +1,18 @@
 """Where the server is: one that runs already, or one started inside this process."""
 
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
 import clients
-from mapcast_client import AsyncClient
+from mapcast_client import AsyncClient, Delta, FollowOptions, connect, follow_websocket
 from mapcast_client.errors import ConnectionLost, InputError
+from mapcast_client.transport import bearer
 from stream.config import ServerConfig
 from stream.server import serve
 
@@ -19,21 +21,41 @@ _HTTP_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a closed server wants of its clients, and what they trust its certificate by."""
+
+    token: str = field(default="", repr=False)
+    ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
-    """A server's two ports."""
+    """A server's two ports, and what they need."""
 
     grpc_address: str
     http_url: str
+    credentials: Credentials = Credentials()
 
     def viewer_url(self, viewer_path: str) -> str:
         """Give the address to open in a browser."""
         return self.http_url + viewer_path
 
+    def client(self) -> AsyncClient:
+        """Give a client of the gRPC port, to enter with `async with`."""
+        return connect(self.grpc_address, token=self.credentials.token, ca=self.credentials.ca)
+
+    def follow(self, session: str, options: FollowOptions) -> AsyncIterator[Delta]:
+        """Iterate over the deltas of a session's map, through the HTTP port."""
+        token, ca = self.credentials.token, self.credentials.ca
+        return follow_websocket(self.http_url, session, options, token=token, ca=ca)
+
     async def get(self, path: str) -> bytes:
         """GET a path of the HTTP port. Raises ConnectionLost, InputError for a refusal."""
+        trusted = ssl.create_default_context(cafile=self.credentials.ca)
+        headers = dict(bearer(self.credentials.token))
         try:
-            async with httpx.AsyncClient(timeout=_HTTP_TIMEOUT_S) as client:
-                answer = await client.get(self.http_url + path)
+            async with httpx.AsyncClient(timeout=_HTTP_TIMEOUT_S, verify=trusted) as client:
+                answer = await client.get(self.http_url + path, headers=headers)
         except httpx.TransportError as error:
             raise ConnectionLost(
                 f"no mapcast server at {self.http_url} ({error}): check the address, or give "
@@ -46,12 +68,17 @@ class Server:
 
 @asynccontextmanager
 async def reach(
-    grpc_address: str | None, http_url: str | None, vocabulary: Path | None = None
+    grpc_address: str | None,
+    http_url: str | None,
+    vocabulary: Path | None = None,
+    depth_models: Path | None = None,
+    credentials: Credentials = Credentials(),
 ) -> AsyncIterator[Server]:
     """Give the server at `grpc_address`, or start one here for the time of the block.
 
     Without `http_url` the HTTP port is taken to be 8430 of the same host. A server started here
-    takes its usual ports where they are free, otherwise any.
+    takes its usual ports where they are free, otherwise any; `vocabulary` and the folder
+    `depth_models` are settings of such a one.
     """
     if grpc_address is not None:
         if vocabulary is not None:
@@ -59,20 +86,30 @@ async def reach(
                 "--vocabulary is a setting of the server: give it to `mapcast serve`, "
                 "not with --server"
             )
-        host = grpc_address.rpartition(":")[0] or grpc_address
-        yield Server(grpc_address, (http_url or f"http://{host}:{DEFAULT_HTTP_PORT}").rstrip("/"))
+        url = http_url or _http_beside(grpc_address, credentials)
+        yield Server(grpc_address, url.rstrip("/"), credentials)
         return
     if http_url is not None:
         raise InputError("--http without --server: it is the HTTP port of the server given there")
     defaults = ServerConfig.load(vocabulary=vocabulary, web_dir=web_bundle())
     config = ServerConfig.load(
         vocabulary=vocabulary,
+        depth_models=depth_models,
         web_dir=web_bundle(),
         http_port=free_or_any(defaults.host, defaults.http_port),
         grpc_port=free_or_any(defaults.host, defaults.grpc_port),
     )
     async with serve(config) as running:
-        yield Server(running.grpc_address, running.http_url)
+        own = Credentials(running.api_token, running.certificate)
+        yield Server(running.grpc_address, running.http_url, own)
+
+
+def _http_beside(grpc_address: str, credentials: Credentials) -> str:
+    """The usual HTTP port of a gRPC port's host, with TLS where that has it."""
+    scheme, _, address = grpc_address.rpartition("://")
+    host = address.rpartition(":")[0] or address
+    is_tls = scheme == "grpcs" or credentials.ca is not None
+    return f"{'https' if is_tls else 'http'}://{host}:{DEFAULT_HTTP_PORT}"
 
 
 async def newest_session(client: AsyncClient, server: str) -> str:

@@ -1,22 +1,31 @@
 """`mapcast demo`: a sequence streamed live through a real server, and what it leaves behind."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from clients.cli.connection import Server, reach
+from clients.cli.connection import Credentials, Server, reach
 from clients.cli.files import write_bytes, write_json
 from clients.cli.interrupt import on_interrupt
-from clients.cli.opening import open_for_streaming
+from clients.cli.monocular import MonocularOptions
 from clients.cli.options import (
+    CameraOption,
+    CaOption,
+    Depth,
+    DepthOption,
     HttpOption,
     JsonOption,
+    ModelOption,
+    MonoOption,
     Policy,
     PolicyOption,
     RateOption,
+    SceneDepthOption,
     ServerOption,
+    TokenOption,
     VocabularyOption,
     VoxelOption,
 )
@@ -26,20 +35,26 @@ from clients.cli.replay import Replayed, replayed
 from clients.cli.streaming import StreamOptions
 from replay.sequence import Sequence
 
+_VOXEL_M = 0.02
+"""What two cores fuse and publish at camera rate."""
+
 
 def demo(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A recording's folder instead of the room.")
+        str,
+        typer.Argument(metavar="PATH", help="A recording, video or picture folder, not the room."),
     ] = "rendered",
     server: ServerOption = None,
     http: HttpOption = None,
+    token: TokenOption = "",
+    ca: CaOption = None,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", help="Stream at most N frames.")
     ] = 900,
     json: JsonOption = None,
     rate: RateOption = 1.0,
     policy: PolicyOption = Policy.live,
-    voxel: VoxelOption = 0.02,  # what two cores fuse and publish at camera rate
+    voxel: VoxelOption = None,
     vocabulary: VocabularyOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Where the map's files go.")
@@ -47,27 +62,33 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Stay up at the end, for the viewer; Ctrl-C ends it.")
     ] = False,
+    mono: MonoOption = False,
+    depth: DepthOption = Depth.auto,
+    model: ModelOption = None,
+    scene_depth: SceneDepthOption = 0.0,
+    camera: CameraOption = None,
 ) -> None:
     """Stream a sequence at camera rate; leave its map, path and picture in `out`."""
-    options = StreamOptions(limit, rate, policy.value, voxel_size_m=voxel)
-    sequence = open_for_streaming(path, limit)
-    asyncio.run(_run(sequence, options, server, http, vocabulary, out, json, keep))
+    monocular = MonocularOptions(mono, depth, model, scene_depth, camera)
+    models = monocular.models_folder(server)
+    sequence = monocular.open(path, limit)
+    voxel_size = monocular.voxel_size(sequence, voxel, _VOXEL_M)
+    options = StreamOptions(
+        limit, rate, policy.value, voxel_size_m=voxel_size, depth=monocular.session_depth()
+    )
+    reached = reach(server, http, vocabulary, models, Credentials(token, ca))
+    asyncio.run(_run(sequence, options, reached, out, json, keep))
 
 
 async def _run(
     sequence: Sequence,
     options: StreamOptions,
-    grpc_address: str | None,
-    http_url: str | None,
-    vocabulary: Path | None,
+    reached: AbstractAsyncContextManager[Server],
     out: Path,
     json: Path | None,
     keep: bool,
 ) -> None:
-    async with (
-        reach(grpc_address, http_url, vocabulary) as server,
-        replayed(server, sequence, options) as done,
-    ):
+    async with reached as server, replayed(server, sequence, options) as done:
         print_report(done.report, sequence.name)
         if json is not None:
             write_json(json, done.report.to_json())

@@ -8,7 +8,7 @@ import typer
 
 from clients.cli.connection import newest_session
 from clients.cli.files import write_bytes
-from clients.cli.options import RunningServer
+from clients.cli.options import CaOption, RunningServer, TokenOption
 from clients.cli.progress import console
 from mapcast_client import connect
 from mapcast_client.client import DEFAULT_ADDRESS
@@ -26,6 +26,8 @@ def export(
         typer.Argument(metavar="SESSION", help="The session's id; the newest without one."),
     ] = None,
     server: RunningServer = DEFAULT_ADDRESS,
+    token: TokenOption = "",
+    ca: CaOption = None,
 ) -> None:
     """Write a session's map as GLB, PLY or OBJ, by the file's name."""
     file_format = output.suffix.removeprefix(".").lower()
@@ -33,7 +35,7 @@ def export(
         raise InputError(f"{output} must end in one of .{', .'.join(_FORMATS)}")
 
     async def fetch() -> bytes:
-        async with connect(server) as client:
+        async with connect(server, token=token, ca=ca) as client:
             wanted = session or await newest_session(client, server)
             return await client.export(wanted, file_format)
 

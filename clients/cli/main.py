@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from clients.cli import demo, doctor, eval, export, replay, serve, watch
+from clients.cli import demo, doctor, export, replay, serve, watch
 from clients.cli.bench import command as bench
+from clients.cli.evaluation import evaluation
 from clients.cli.vocabulary import vocabulary
 from mapcast_client.errors import MapcastError
 
@@ -58,9 +59,9 @@ app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
 app.command("watch")(watch.watch)
 app.command("export")(export.export)
-app.command("eval")(eval.evaluate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
+app.add_typer(evaluation, name="eval")
 app.add_typer(vocabulary, name="vocabulary")
 
 

@@ -21,6 +21,20 @@ class Poses(StrEnum):
     given = "given"
 
 
+class Depth(StrEnum):
+    """Where the depth of a recording without it comes from."""
+
+    auto = "auto"
+    motion = "motion"
+    network = "network"
+    fused = "fused"
+
+    @property
+    def wire_name(self) -> str:
+        """The name that sessions are opened with."""
+        return "motion_stereo" if self is Depth.motion else self.value
+
+
 ServerOption = Annotated[
     str | None,
     typer.Option(
@@ -33,6 +47,26 @@ RunningServer = Annotated[
 HttpOption = Annotated[
     str | None,
     typer.Option("--http", metavar="URL", help="That server's HTTP port. Without: 8430 there."),
+]
+TokenOption = Annotated[
+    str,
+    typer.Option(
+        "--token",
+        envvar="MAPCAST_TOKEN",
+        show_envvar=True,
+        metavar="TOKEN",
+        help="What a closed server wants. Other users of this machine see command lines, "
+        "not the environment.",
+    ),
+]
+CaOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        envvar="MAPCAST_CA",
+        metavar="PEM",
+        help="The server's certificate, where no authority vouches for it; turns TLS on.",
+    ),
 ]
 LimitOption = Annotated[
     int | None, typer.Option("--limit", metavar="N", help="Stream at most N frames.")
@@ -51,8 +85,52 @@ PolicyOption = Annotated[
 PosesOption = Annotated[
     Poses, typer.Option("--poses", help="tracked by ORB-SLAM3, or given: the ground truth.")
 ]
-VoxelOption = Annotated[float, typer.Option("--voxel", metavar="METRES", help="Edge of a voxel.")]
+VoxelOption = Annotated[
+    float | None,
+    typer.Option(
+        "--voxel",
+        metavar="METRES",
+        help="Edge of a voxel; of a map without a scale, in its own unit, about the depth of "
+        "what the first frames see.",
+    ),
+]
 VocabularyOption = Annotated[
     Path | None,
     typer.Option("--vocabulary", metavar="PATH", help="ORB vocabulary (DBoW2 text)."),
+]
+MonoOption = Annotated[
+    bool, typer.Option("--mono", help="Leave a recording's depth out, as a plain camera would.")
+]
+DepthOption = Annotated[
+    Depth,
+    typer.Option(
+        "--depth",
+        help="Monocular: motion stereo, a depth network, or both fused. "
+        "auto: fused with --model, else motion.",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="FILE.toml",
+        help="Monocular: a depth network's description; with --server the name of one it has.",
+    ),
+]
+SceneDepthOption = Annotated[
+    float,
+    typer.Option(
+        "--scene-depth",
+        metavar="METRES",
+        help="Monocular: the median depth of what the first frames see declares the scale.",
+    ),
+]
+CameraOption = Annotated[
+    str | None,
+    typer.Option(
+        "--camera",
+        metavar="FX,FY,CX,CY[,K1,K2,P1,P2[,K3]]|FILE",
+        help="Monocular: the calibration, in pixels of the upright picture; or a TOML or YAML "
+        "file. Without: guessed.",
+    ),
 ]

@@ -19,6 +19,8 @@ _FIELD_OF_VIEW_DEG = 75.0
 _PULL_BACK_M = (0.0, 0.5, 1.0)
 _TRAJECTORY_VIEWS = 8
 _ORBIT_VIEWS = 8
+_STEEP = 0.95
+"""Of the optical axis along the vertical, from where on a view has no horizon."""
 _BACKGROUND_RGB = (24, 26, 30)
 
 
@@ -77,10 +79,18 @@ def _drawn_back(trajectory: Trajectory) -> Sequence[Mat4]:
         return []
     chosen = np.linspace(0, len(trajectory) - 1, _TRAJECTORY_VIEWS).round().astype(int)
     return [
-        world_from_camera @ rigid(np.eye(3), np.array([0, 0, -back_m]))
+        levelled(world_from_camera) @ rigid(np.eye(3), np.array([0, 0, -back_m]))
         for world_from_camera in trajectory.world_from_camera[np.unique(chosen)]
         for back_m in _PULL_BACK_M
     ]
+
+
+def levelled(world_from_camera: Mat4) -> Mat4:
+    """The same view with an even horizon, unless it looks up or down."""
+    forward, eye_world = world_from_camera[:3, 2], world_from_camera[:3, 3]
+    if abs(forward[2]) > _STEEP:
+        return world_from_camera
+    return looking_at(eye_world, eye_world + forward)
 
 
 def _orbit(mesh: TriangleMesh) -> Sequence[Mat4]:

@@ -72,8 +72,14 @@ def print_report(report: Report, title: str) -> None:
     table.add_row("frames", f"{report.frames:,}")
     table.add_row("tracked", _share(report.tracked, report.frames - report.dropped))
     table.add_row("dropped", f"{report.dropped:,}")
-    table.add_row("ATE, live poses", _metres(report.ate_live_rmse_m))
-    table.add_row("ATE, final path", _metres(report.ate_final_rmse_m))
+    if report.rejected:
+        rejection = f"{report.rejected:,}, the first because: {report.rejection}"
+        table.add_row("rejected", Text(rejection, style="red"))
+    if report.sensor == "mono":
+        _add_monocular_rows(table, report)
+    scaled = ", scaled to fit" if report.sensor == "mono" else ""
+    table.add_row("ATE, live poses", _metres(report.ate_live_rmse_m, scaled))
+    table.add_row("ATE, final path", _metres(report.ate_final_rmse_m, scaled))
     table.add_row("speed", f"{report.frames_per_s:.1f} frames/s")
     latency = report.latency_ms
     table.add_row("latency", f"{latency.p50:.0f} ms median, {latency.p95:.0f} ms p95")
@@ -89,5 +95,16 @@ def _share(part: int, whole: int) -> str:
     return f"[{style}]{part:,} of {whole:,} ({100 * part / max(whole, 1):.1f} %)[/]"
 
 
-def _metres(rmse_m: float | None) -> str:
-    return "no ground truth" if rmse_m is None else f"{rmse_m:.4f} m RMSE"
+def _add_monocular_rows(table: Table, report: Report) -> None:
+    frame = report.map_frame
+    table.add_row("depth", f"{frame.depth_words}; {report.fused:,} depth images in the map")
+    style = "yellow" if frame.camera_guessed else ""
+    table.add_row("calibration", Text(frame.calibration_words, style=style))
+    style = "yellow" if frame.units != "m" else ""
+    table.add_row("scale", Text(frame.scale_words, style=style))
+    if report.true_scale is not None:
+        table.add_row("true scale", f"{report.true_scale:.3f} m per unit of the map")
+
+
+def _metres(rmse_m: float | None, scaled: str) -> str:
+    return "no ground truth" if rmse_m is None else f"{rmse_m:.4f} m RMSE{scaled}"

@@ -10,33 +10,46 @@ import typer
 from rich.console import RenderableType
 from rich.markup import escape
 
-from clients.cli.accuracy import RunningAte, path_error_m
-from clients.cli.connection import Server, reach
+from clients.cli.accuracy import RunningAte, path_error_m, true_scale
+from clients.cli.connection import Credentials, Server, reach
 from clients.cli.files import write_json
-from clients.cli.opening import open_for_streaming
+from clients.cli.map_frame import MapFrame
+from clients.cli.monocular import MonocularOptions
 from clients.cli.options import (
+    CameraOption,
+    CaOption,
+    Depth,
+    DepthOption,
     HttpOption,
     JsonOption,
     LimitOption,
+    ModelOption,
+    MonoOption,
     Policy,
     PolicyOption,
     Poses,
     PosesOption,
     RateOption,
+    SceneDepthOption,
     ServerOption,
+    TokenOption,
     VocabularyOption,
     VoxelOption,
 )
 from clients.cli.progress import console, live_line, print_report, replay_line
 from clients.cli.streaming import SequenceStream, StreamedMap, StreamOptions
 from clients.cli.tally import Report, Tally
-from mapcast_client import AsyncClient, connect
-from replay.sequence import Sequence
+from mapcast_client import AsyncClient
+from replay.sequence import MONO, Sequence
 from slam.trajectory import Trajectory
 
 PathArgument = Annotated[
     str,
-    typer.Argument(metavar="PATH", help="A recording's folder, or `rendered`: the built-in room."),
+    typer.Argument(
+        metavar="PATH",
+        help="A recording's folder, a video, a folder of pictures, or `rendered`: the built-in "
+        "room.",
+    ),
 ]
 
 
@@ -44,21 +57,33 @@ def replay(
     path: PathArgument,
     server: ServerOption = None,
     http: HttpOption = None,
+    token: TokenOption = "",
+    ca: CaOption = None,
     limit: LimitOption = None,
     json: JsonOption = None,
     rate: RateOption = 0.0,
     policy: PolicyOption = Policy.lossless,
     poses: PosesOption = Poses.tracked,
-    voxel: VoxelOption = 0.01,
+    voxel: VoxelOption = None,
     vocabulary: VocabularyOption = None,
+    mono: MonoOption = False,
+    depth: DepthOption = Depth.auto,
+    model: ModelOption = None,
+    scene_depth: SceneDepthOption = 0.0,
+    camera: CameraOption = None,
 ) -> None:
     """Stream a recording through a server and report tracking, speed and map."""
-    options = StreamOptions(limit, rate, policy.value, poses.value, voxel)
-    sequence = open_for_streaming(path, limit)
+    monocular = MonocularOptions(mono, depth, model, scene_depth, camera)
+    models = monocular.models_folder(server)
+    sequence = monocular.open(path, limit)
+    voxel_size = monocular.voxel_size(sequence, voxel, default_m=0.01)
+    options = StreamOptions(
+        limit, rate, policy.value, poses.value, voxel_size, monocular.session_depth()
+    )
 
     async def run() -> Report:
         async with (
-            reach(server, http, vocabulary) as reached,
+            reach(server, http, vocabulary, models, Credentials(token, ca)) as reached,
             replayed(reached, sequence, options) as done,
         ):
             return done.report
@@ -87,12 +112,13 @@ async def replayed(
 ) -> AsyncIterator[Replayed]:
     """Stream a sequence with a live line on the terminal; the client stays connected."""
     stream = SequenceStream(server, sequence, options)
-    async with connect(server.grpc_address) as client:
+    async with server.client() as client:
         with console.status("opening a session: the worker starts and compiles …"):
             session = await stream.open(client)
         viewer_url = server.viewer_url(session.viewer_path)
         console.print(f"[bold]{escape(sequence.name)}[/] → {viewer_url}", soft_wrap=True)
-        running = RunningAte(stream.tally, sequence.ground_truth)
+        scaled = sequence.sensor == MONO
+        running = RunningAte(stream.tally, sequence.ground_truth, scaled)
 
         def line() -> RenderableType:
             return replay_line(stream.tally, stream.frame_count, running.rmse_m())
@@ -100,18 +126,17 @@ async def replayed(
         async with live_line(line):
             streamed = await stream.run(client, session)
         live = stream.tally.live_trajectory()
-        report = _report(stream.tally, streamed, live, sequence.ground_truth)
+        report = _report(stream.tally, streamed, live, sequence)
         yield Replayed(report, streamed, live, client, viewer_url)
 
 
-def _report(
-    tally: Tally, streamed: StreamedMap, live: Trajectory, truth: Trajectory | None
-) -> Report:
+def _report(tally: Tally, streamed: StreamedMap, live: Trajectory, sequence: Sequence) -> Report:
+    truth, is_mono = sequence.ground_truth, sequence.sensor == MONO
     return Report(
         frames=len(tally.results),
         tracked=tally.tracked,
-        ate_live_rmse_m=path_error_m(live, truth),
-        ate_final_rmse_m=path_error_m(streamed.trajectory, truth),
+        ate_live_rmse_m=path_error_m(live, truth, scaled=is_mono),
+        ate_final_rmse_m=path_error_m(streamed.trajectory, truth, scaled=is_mono),
         frames_per_s=round(tally.frames_per_s, 2),
         latency_ms=tally.latency_ms(),
         stage_ms=tally.stage_ms(),
@@ -120,4 +145,10 @@ def _report(
         delta_bytes=tally.delta_bytes,
         dropped=tally.dropped,
         map_hash=str(streamed.info.map_hash),
+        sensor=sequence.sensor,
+        fused=streamed.info.fused,
+        rejected=tally.rejected,
+        rejection=tally.rejection,
+        map_frame=MapFrame.of(streamed.info),
+        true_scale=true_scale(streamed.trajectory, truth) if is_mono else None,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from clients.cli.connection import Server
 from clients.cli.tally import Tally
-from mapcast_client import AsyncClient, AsyncSession, FollowOptions, Map, follow_websocket
+from mapcast_client import AsyncClient, AsyncSession, FollowOptions, Map
 from mapcast_client.errors import HashMismatch, InputError
 from mapcast_client.poses import pose_message
 from mapcast_client.v1 import ingest_pb2, maps_pb2
@@ -18,6 +18,22 @@ from slam.trajectory import Trajectory
 
 _CATCH_UP_TIMEOUT_S = 60.0
 _RECONNECTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedDepth:
+    """Where the depth and the scale of a monocular session come from."""
+
+    source: str = "auto"
+    """auto, motion_stereo, network or fused."""
+    model: str = ""
+    """The name of one of the server's depth networks."""
+    scene_depth_m: float = 0.0
+    """Declares the scale; 0: not known."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.scene_depth_m <= 1000:
+            raise InputError(f"--scene-depth is {self.scene_depth_m} m, must be 0 to 1000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,7 @@ class StreamOptions:
     poses: str = "tracked"
     """`given`: the sequence's ground truth goes with each frame."""
     voxel_size_m: float = 0.01
+    depth: EstimatedDepth = EstimatedDepth()
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -70,12 +87,19 @@ class SequenceStream:
 
     async def open(self, client: AsyncClient) -> AsyncSession:
         """Open the session that `run` streams to."""
+        sequence, options = self._sequence, self._options
+        unknown_camera = ingest_pb2.Calibration(frame_rate_hz=sequence.frame_rate_hz)
+        known = sequence.calibration
         return await client.open(
-            self._sequence.calibration.to_message(),
-            name=self._sequence.name,
-            policy=self._options.policy,
-            pose_source=self._options.poses,
-            fusion=ingest_pb2.FusionSettings(voxel_size_m=self._options.voxel_size_m),
+            unknown_camera if known is None else known.to_message(),
+            name=sequence.name,
+            policy=options.policy,
+            pose_source=options.poses,
+            fusion=ingest_pb2.FusionSettings(voxel_size_m=options.voxel_size_m),
+            sensor=sequence.sensor,
+            depth=options.depth.source,
+            model=options.depth.model,
+            scene_depth_m=options.depth.scene_depth_m,
         )
 
     async def run(self, client: AsyncClient, session: AsyncSession) -> StreamedMap:
@@ -92,9 +116,14 @@ class SequenceStream:
             final_hash.set_result(finished.map_hash)
             await self._caught_up(following, finished)
         info = await client.session(session.id)
-        tum = await self._server.get(f"/v1/sessions/{session.id}/trajectory.tum")
-        trajectory = Trajectory.from_tum(tum.decode(), f"trajectory of {session.id}")
-        return StreamedMap(session.id, info, following.result(), trajectory)
+        return StreamedMap(session.id, info, following.result(), await self._path(session.id))
+
+    async def _path(self, session: str) -> Trajectory:
+        """The corrected path; a map whose camera never became known has none to ask for."""
+        if self.tally.tracked == 0:
+            return Trajectory.from_tum("")
+        tum = await self._server.get(f"/v1/sessions/{session}/trajectory.tum")
+        return Trajectory.from_tum(tum.decode(), f"trajectory of {session}")
 
     async def _send_frames(self, session: AsyncSession) -> None:
         truth = self._poses_by_time() if self._options.poses == "given" else {}
@@ -135,7 +164,7 @@ class SequenceStream:
         """Follow the map over the WebSocket until it is exact and has the final hash."""
         followed = Map()
         options = FollowOptions(reconnect=_RECONNECTS)
-        async for delta in follow_websocket(self._server.http_url, session, options):
+        async for delta in self._server.follow(session, options):
             followed.apply(delta)
             self.tally.delta_bytes += delta.size_bytes
             if followed.status is not None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from clients.cli.map_frame import MapFrame
 from mapcast_client.poses import pose_matrix
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import FrameResult
@@ -43,6 +44,16 @@ class Report:
     dropped: int
     map_hash: str
     """Decimal; the subscriber's and the server's."""
+    sensor: str = "rgbd"
+    """rgbd or mono: errors of monocular paths are after the best similarity, not rigid motion."""
+    fused: int = 0
+    """Depth images in the map: of monocular frames, only some get one."""
+    rejected: int = 0
+    rejection: str = ""
+    """Why the first rejected frame was."""
+    map_frame: MapFrame = field(default_factory=MapFrame)
+    true_scale: float | None = None
+    """Metres of the truth per unit of the final path; None without truth, and for RGB-D."""
 
     def to_json(self) -> dict[str, Any]:
         """Give what `--json` writes."""
@@ -57,6 +68,8 @@ class Tally:
     tracked: int = 0
     dropped: int = 0
     rejected: int = 0
+    rejection: str = ""
+    """Why the first rejected frame was."""
     state: str = "starting"
     sent: int = 0
     delta_bytes: int = 0
@@ -78,7 +91,9 @@ class Tally:
         self.answered_s = now_s
         self.tracked += result.HasField("world_from_camera")
         self.dropped += result.status == FrameResult.STATUS_DROPPED
-        self.rejected += result.status == FrameResult.STATUS_REJECTED
+        if result.status == FrameResult.STATUS_REJECTED:
+            self.rejection = self.rejection or result.reason
+            self.rejected += 1
         if result.tracking != ingest_pb2.TRACKING_STATE_UNSPECIFIED:
             self.state = tracking_name(result.tracking)
 

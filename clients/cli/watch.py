@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from clients.cli.connection import newest_session
-from clients.cli.options import RunningServer
+from clients.cli.options import CaOption, RunningServer, TokenOption
 from clients.cli.progress import console, live_line
 from mapcast_client import FollowOptions, Map, connect
 from mapcast_client.client import DEFAULT_ADDRESS
@@ -26,13 +27,15 @@ def watch(
         typer.Argument(metavar="SESSION", help="The session's id; the newest without one."),
     ] = None,
     server: RunningServer = DEFAULT_ADDRESS,
+    token: TokenOption = "",
+    ca: CaOption = None,
 ) -> None:
     """Follow a session's map; show its size, rate and whether it is exact."""
-    asyncio.run(_watch(session, server))
+    asyncio.run(_watch(session, server, token, ca))
 
 
-async def _watch(session: str | None, server: str) -> None:
-    async with connect(server) as client:
+async def _watch(session: str | None, server: str, token: str, ca: Path | None) -> None:
+    async with connect(server, token=token, ca=ca) as client:
         session = session or await newest_session(client, server)
         console.print(f"session [bold]{session}[/] at {server}")
         watched = Watched()

@@ -8,10 +8,13 @@ export default defineConfig({
     outDir: "dist",
     emptyOutDir: true,
     chunkSizeWarningLimit: 1500,
-    license: { fileName: "LICENSES.md" }, // of what is bundled; their terms ask for it
+    rollupOptions: { input: ["index.html", "camera.html"] },
   },
   server: {
     // `npm run dev` beside a running `mapcast serve`.
-    proxy: { "/v1": { target: "http://127.0.0.1:8430", ws: true } },
+    proxy: {
+      "/v1": { target: "http://127.0.0.1:8430", ws: true },
+      "/ws": { target: "http://127.0.0.1:8430", ws: true },
+    },
   },
 });

@@ -1,10 +1,13 @@
 """Adding a view to the voxels of its blocks, or taking it out again.
 
 Voxels are integer sums, so that the order of views, and of threads, cannot matter: Curless & Levoy
-1996, eq. 3-4, before the division. Their layout is `Pool`'s.
+1996, eq. 3-4, before the division. Their layout is `Pool`'s. A pixel's confidence is the number of
+observations that its distance counts for; its colour counts for one, because how surely a place is
+known says nothing about how well it is seen, and the sums of colour end eight times as early.
 
 A voxel at its limit is frozen: it takes and gives nothing more, so that taking a view out never
-takes more than was put in.
+takes more than was put in. Of the observation that would go beyond, it takes what there is room
+for: it is at its limit then, and its mean stays that of what it took.
 """
 
 import numpy as np
@@ -29,18 +32,22 @@ CROSSED = 1024.0
 
 
 # One work-item = one image row, SIMD. `depth` (H, W) uint16 or float32, `rgba` (H, W) uint32 with
-# r in the lowest byte; `pixels` (H, W) uint64: float32 bits of the depth in metres (0 outside
-# [low_m, high_m]) below, r | g << 8 | b << 16 above. Races: none.
+# r in the lowest byte and, if `weighted`, the confidence in the highest (else it is 1 everywhere);
+# `pixels` (H, W) uint64: float32 bits of the depth in metres (0 outside [low_m, high_m] or without
+# confidence) below, r | g << 8 | b << 16 | confidence << 24 above. Races: none.
 @njit(parallel=True, **JIT)
-def pack_pixels(depth, depth_scale_m, low_m, high_m, rgba, pixels):
-    """Bring depth and colour of a pixel into one word, so that a voxel gathers once."""
+def pack_pixels(depth, depth_scale_m, low_m, high_m, rgba, weighted, pixels):
+    """Bring all that is known of a pixel into one word, so that a voxel gathers once."""
     scale_m, low, high = float32(depth_scale_m), float32(low_m), float32(high_m)
+    kept = uint32(0xFFFFFFFF) if weighted else uint32(0x00FFFFFF)
+    set_to_one = uint32(0) if weighted else uint32(1 << 24)
     for row in prange(depth.shape[0]):
         for column in range(depth.shape[1]):
             depth_m = float32(depth[row, column]) * scale_m
-            depth_m = depth_m if (depth_m >= low) & (depth_m <= high) else float32(0)
-            rgb = rgba[row, column] & uint32(0xFFFFFF)
-            pixels[row, column] = uint64(bits_of(depth_m)) | (uint64(rgb) << uint64(32))
+            rgbc = uint32((rgba[row, column] & kept) | set_to_one)
+            counts = (depth_m >= low) & (depth_m <= high) & (rgbc >= uint32(1 << 24))
+            depth_m = depth_m if counts else float32(0)
+            pixels[row, column] = uint64(bits_of(depth_m)) | (uint64(rgbc) << uint64(32))
 
 
 # One call = the 512 voxels of a block, SIMD. `offsets` (3, 512) float32: image coordinates
@@ -65,11 +72,11 @@ def _project(first_u, first_v, first_z, offsets, width, height, pixel_index, vox
 
 
 @njit(inline="always")
-def _gather(pixel, pixel_index, depth_bits, rgb):
+def _gather(pixel, pixel_index, depth_bits, rgbc):
     for i in range(BLOCK_VOXELS):
         observed = pixel[uint32(pixel_index[i])]
         depth_bits[i] = uint32(observed & uint64(0xFFFFFFFF))
-        rgb[i] = uint32(observed >> uint64(32))
+        rgbc[i] = uint32(observed >> uint64(32))
 
 
 # One call = the 512 voxels of a block, SIMD. Writes each voxel's quantised distance, and to `seen`
@@ -87,48 +94,66 @@ def _measure(depth_bits, voxel_z, truncation, quantised, seen):
         seen[i] = (uint8(1) if visible else uint8(0)) | (uint8(2) if near else uint8(0))
 
 
-# One call = the voxels of one cache line, SIMD; `sign` ±1. Writes each voxel's |Δ mean distance| to
-# `moved` and zeroes `rgb` where colour is not taken. Returns observations refused when frozen.
+# One call = the voxels of one cache line, SIMD. Writes each voxel's |Δ mean distance| to `moved`
+# and zeroes `rgbc` where colour is not taken. Returns observations refused, whole or in part.
 @njit(inline="always")
-def _add_distances(first, quantised, seen, sign, gate, rgb, sdf_sum, counts, moved):
-    # Only taking out stops at nothing; no count is negative.
-    empty = int32(0) if sign < 0 else int32(-1)
+def _add_distances(first, quantised, seen, min_weight, rgbc, sdf_sum, counts, moved):
     refused = int32(0)
     for i in range(first, first + LINE_VOXELS):
         word, old_sum = counts[i], sdf_sum[i]
         visible, near = (seen[i] & uint8(1)) != 0, (seen[i] & uint8(2)) != 0
-        weight = int32(word & uint32(0xFFFF))
-        colored = int32(word >> uint32(16))
-        full = weight == int32(WEIGHT_LIMIT)
+        weight, colored = int32(word & uint32(0xFFFF)), int32(word >> uint32(16))
+        confidence = int32(rgbc[i] >> uint32(24))
+        room = int32(int32(WEIGHT_LIMIT) - weight)
         color_full = colored == int32(COLOR_COUNT_LIMIT)
-        takes = visible & (not full) & (weight != empty)
-        takes_color = near & (not color_full) & (colored != empty)
-        refused = int32(
-            refused + (int32(1) if (visible & full) | (near & color_full) else int32(0))
-        )
-        weight_step = sign if takes else int32(0)
-        color_step = int32(sign * int32(65536)) if takes_color else int32(0)
-        counts[i] = uint32(word + uint32(weight_step) + uint32(color_step))
-        sdf_sum[i] = int32(old_sum + int32(weight_step * quantised[i]))
-        rgb[i] = rgb[i] if takes_color else uint32(0)
+        is_refused = (visible & (confidence > room)) | (near & color_full)
+        refused = int32(refused + (int32(1) if is_refused else int32(0)))
 
-        # Means s/w and (s ± q)/(w ± 1) differ by |q·w - s| / (w·(w ± 1)).
-        old = float32(weight)
-        new = float32(int32(weight + weight_step))
-        shift = abs(float32(quantised[i]) * old - float32(old_sum)) / max(old * new, float32(1))
-        shift = shift * float32(1.0 / DISTANCE_STEPS)
-        shift += float32(CROSSED) if weight == gate else float32(0)
-        moved[i] = shift if takes else float32(0)
+        step = min(confidence, room) if visible else int32(0)
+        takes_color = near & (not color_full)
+        counts[i] = uint32(word + uint32(step) + (uint32(65536) if takes_color else uint32(0)))
+        sdf_sum[i] = int32(old_sum + int32(step * quantised[i]))
+        rgbc[i] = rgbc[i] if takes_color else uint32(0)
+        moved[i] = _shift(weight, old_sum, step, quantised[i], min_weight)
     return refused
+
+
+# As `_add_distances`, the other way: what a frozen voxel took stays in it, and none goes below
+# zero.
+@njit(inline="always")
+def _remove_distances(first, quantised, seen, min_weight, rgbc, sdf_sum, counts, moved):
+    for i in range(first, first + LINE_VOXELS):
+        word, old_sum = counts[i], sdf_sum[i]
+        visible, near = (seen[i] & uint8(1)) != 0, (seen[i] & uint8(2)) != 0
+        weight, colored = int32(word & uint32(0xFFFF)), int32(word >> uint32(16))
+        confidence = int32(rgbc[i] >> uint32(24))
+        gives = visible & (weight != int32(WEIGHT_LIMIT)) & (weight >= confidence)
+        step = int32(-confidence) if gives else int32(0)
+        gives_color = near & (colored != int32(COLOR_COUNT_LIMIT)) & (colored != int32(0))
+        counts[i] = uint32(word + uint32(step) - (uint32(65536) if gives_color else uint32(0)))
+        sdf_sum[i] = int32(old_sum + int32(step * quantised[i]))
+        rgbc[i] = rgbc[i] if gives_color else uint32(0)
+        moved[i] = _shift(weight, old_sum, step, quantised[i], min_weight)
+
+
+# One call = one voxel: means s/w and (s + k·q)/(w + k) differ by |k|·|q·w - s| / (w·(w + k)).
+@njit(inline="always")
+def _shift(weight, old_sum, step, quantised, min_weight):
+    old, change = float32(weight), float32(step)
+    weights = max(old * (old + change), float32(1))
+    shift = abs((float32(quantised) * old - float32(old_sum)) * change) / weights
+    shift = shift * float32(1.0 / DISTANCE_STEPS)
+    crossed = (weight >= min_weight) != (int32(weight + step) >= min_weight)
+    return shift + (float32(CROSSED) if crossed else float32(0))
 
 
 # One call = the voxels of one cache line, SIMD. The blue sum's carry goes from the top of the low
 # word to the high word by hand.
 @njit(inline="always")
-def _add_colors(first, rgb, removing, color_low, color_high):
+def _add_colors(first, rgbc, removing, color_low, color_high):
     for i in range(first, first + LINE_VOXELS):
-        red_blue = uint32((rgb[i] & uint32(0xFF)) | ((rgb[i] & uint32(0xFF0000)) << uint32(5)))
-        green = uint32((rgb[i] >> uint32(8)) & uint32(0xFF))
+        red_blue = uint32((rgbc[i] & uint32(0xFF)) | ((rgbc[i] & uint32(0xFF0000)) << uint32(5)))
+        green = uint32((rgbc[i] >> uint32(8)) & uint32(0xFF))
         low = color_low[i]
         if removing:
             new_low = uint32(low - red_blue)
@@ -176,8 +201,7 @@ def integrate_blocks(
     height, width = pixels.shape
     pixel = pixels.ravel()
     truncation = float32(truncation_m)
-    sign = int32(-1) if removing else int32(1)
-    gate = int32(min_weight) if removing else int32(min_weight - 1)
+    least = int32(min_weight)
     m = image_from_grid
     # Taken out of the tuple once: each time counts references.
     coords, changes = pool.coords, pool.change
@@ -188,7 +212,7 @@ def integrate_blocks(
         pixel_index = np.empty(BLOCK_VOXELS, np.int32)
         voxel_z = np.empty(BLOCK_VOXELS, np.float32)
         depth_bits = np.empty(BLOCK_VOXELS, np.uint32)
-        rgb = np.empty(BLOCK_VOXELS, np.uint32)
+        rgbc = np.empty(BLOCK_VOXELS, np.uint32)
         moved = np.empty(BLOCK_VOXELS, np.float32)
         quantised = np.empty(BLOCK_VOXELS, np.int32)
         seen_words = np.empty(BLOCK_VOXELS // 8, np.uint64)
@@ -202,7 +226,7 @@ def integrate_blocks(
             first_v = float32(m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
             first_z = float32(m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
             _project(first_u, first_v, first_z, offsets, width, height, pixel_index, voxel_z)
-            _gather(pixel, pixel_index, depth_bits, rgb)
+            _gather(pixel, pixel_index, depth_bits, rgbc)
             _measure(depth_bits, voxel_z, truncation, quantised, seen)
             sdf_sum, counts = sdf_sums[slot], all_counts[slot]
             color_low, color_high = color_lows[slot], color_highs[slot]
@@ -212,10 +236,13 @@ def integrate_blocks(
                 if flags == 0:
                     continue
                 first = line * LINE_VOXELS
-                refused += _add_distances(
-                    first, quantised, seen, sign, gate, rgb, sdf_sum, counts, moved
-                )
+                if removing:
+                    _remove_distances(first, quantised, seen, least, rgbc, sdf_sum, counts, moved)
+                else:
+                    refused += _add_distances(
+                        first, quantised, seen, least, rgbc, sdf_sum, counts, moved
+                    )
                 if flags & uint64(0x0202020202020202):
-                    _add_colors(first, rgb, removing, color_low, color_high)
+                    _add_colors(first, rgbc, removing, color_low, color_high)
             _add_change(moved, changes[slot])
     return refused

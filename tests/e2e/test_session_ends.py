@@ -54,6 +54,9 @@ async def test_finishes_from_all_sides_are_one(
 ) -> None:
     for frame in posed_frames[:4]:
         await session.send(frame)
+    async with asyncio.timeout(30):  # a finish that overtakes a frame drops it
+        while (await http.get(f"/v1/sessions/{session.id}")).json()["frames"] != "4":
+            await asyncio.sleep(0.02)
     path = f"/v1/sessions/{session.id}/finish"
     first, second, finished = await asyncio.gather(
         http.post(path), http.post(path), session.finish()

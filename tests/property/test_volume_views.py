@@ -1,5 +1,7 @@
 """A volume is a function of the set of views that are in it."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from slam.frame import Frame
 from slam.geometry import rigid
 
 CAMERA = Camera(24, 18, 20.0, 20.0, 11.5, 8.5)
-SETTINGS = VolumeSettings(voxel_size_m=0.05, max_blocks=2048, min_weight=2)
+SETTINGS = VolumeSettings(voxel_size_m=0.05, max_blocks=2048, min_weight=100)
 
 
 def frame(seed: int) -> Frame:
@@ -21,15 +23,25 @@ def frame(seed: int) -> Frame:
     depth_m = 1 + slope[0] * (u - 12) + slope[1] * (v - 9) + 0.03 * rng.random((18, 24))
     depth_m[rng.random((18, 24)) < 0.1] = 0
     color = rng.integers(0, 256, (18, 24, 3), dtype=np.uint8)
+    confidence = rng.integers(0, 256, (18, 24), dtype=np.uint8) if seed % 3 else None
     if seed % 2:
-        return Frame(seed, seed, color, np.round(depth_m * 1000).astype(np.uint16), 0.001)
-    return Frame(seed, seed, color, depth_m.astype(np.float32), 1.0)
+        depth = np.round(depth_m * 1000).astype(np.uint16)
+        return Frame(seed, seed, color, depth, 0.001, confidence=confidence)
+    return Frame(seed, seed, color, depth_m.astype(np.float32), 1.0, confidence=confidence)
 
 
 def pose(place: int):
     a = 0.1 * place
     rotation = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     return rigid(rotation, np.array([0.07 * place, 0.013, -0.02 * place]))
+
+
+def distances(volume):
+    return volume.voxel_words()[0]
+
+
+def weights(volume):
+    return volume.voxel_words()[1] & 0xFFFF
 
 
 view = st.tuples(st.integers(0, 5), st.integers(-2, 2))
@@ -80,3 +92,26 @@ def test_views_in_any_order_equal_fusion_and_meshing_from_scratch(steps, thresho
     apply(expected, scratch_mesher.flush())
     assert content(volume) == content(scratch)
     assert followed == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    views=st.lists(view, min_size=1, max_size=8),
+    times=st.integers(0, 300),
+    data=st.data(),
+)
+def test_taking_out_never_takes_more_than_was_put_in(views, times, data):
+    """Beyond the limit, too: a voxel that is not frozen ends at zero, a frozen one stays."""
+    volume = Volume(SETTINGS, CAMERA)
+    steady = replace(frame(1), confidence=np.full((18, 24), 255, np.uint8))
+    everything = [(steady, pose(0))] * times + [(frame(seed), pose(place)) for seed, place in views]
+    for fused, world_from_camera in everything:
+        volume.integrate(fused, world_from_camera)
+    before, frozen = distances(volume), weights(volume) == 65535
+    assert frozen.any() or times * 255 < 65535
+    for index in data.draw(st.permutations(range(len(everything)))):
+        volume.remove(*everything[index])
+    np.testing.assert_array_equal(distances(volume)[frozen], before[frozen])
+    np.testing.assert_array_equal(weights(volume), np.where(frozen, 65535, 0))
+    assert not distances(volume)[~frozen].any()
+    assert not volume.voxel_words()[2:].any()

@@ -25,6 +25,12 @@ class Bench(StrEnum):
     tsdf = "tsdf"
     pipeline = "pipeline"
     latency = "latency"
+    viewer = "viewer"
+    live = "live"
+
+
+MADE_UP = {Bench.viewer: Path(), Bench.live: Path("rendered")}
+"""What can be measured on something made up, and on what."""
 
 
 def bench(
@@ -40,7 +46,7 @@ def bench(
     json: JsonOption = None,
 ) -> None:
     """Measure and compare with the peers, in minutes."""
-    recording = data or _default_recording()
+    recording = data or _default_recording(MADE_UP.get(name))
     module = importlib.import_module(f"clients.cli.bench.{name.value}")
     figures: list[Figure] = module.run(recording)
     _print(name.value, figures)
@@ -48,8 +54,10 @@ def bench(
         write_json(json, [figure.to_json() for figure in figures])
 
 
-def _default_recording() -> Path:
+def _default_recording(made_up: Path | None) -> Path:
     folder = os.environ.get(DATA_VARIABLE)
+    if not folder and made_up is not None:
+        return made_up
     if not folder:
         raise InputError(f"no recording: give --data, or set {DATA_VARIABLE} to their folder")
     return Path(folder) / DEFAULT_RECORDING

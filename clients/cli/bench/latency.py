@@ -19,8 +19,8 @@ from mapcast_client.delta import MeshDelta
 from mapcast_client.errors import MapcastError
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.websocket import follow_websocket
-from replay.opening import open_sequence
-from replay.sequence import Sequence
+from replay.opening import open_rgbd_sequence
+from replay.sequence import RgbdSequence
 
 LATENCY_FRAMES = 300
 STARTING_FRAMES = 30
@@ -36,7 +36,7 @@ STALLED_READERS = 10
 
 def run(data: Path) -> list[Figure]:
     """Measure on the first frames of `data`, live policy, tracked poses."""
-    sequence = open_sequence(data)
+    sequence = open_rgbd_sequence(data)
     with served() as server:
         latency = asyncio.run(_latency(sequence, server))
     with served() as server:
@@ -97,7 +97,7 @@ class Arrivals:
         )
 
 
-async def _latency(sequence: Sequence, server: Served) -> list[Figure]:
+async def _latency(sequence: RgbdSequence, server: Served) -> list[Figure]:
     """Frame sent → all its mesh rows at a WebSocket subscriber, 1 cm."""
     arrivals, rate_hz = Arrivals(), sequence.calibration.frame_rate_hz
     async with _opened(sequence, server, voxel_size_m=0.01) as session, asyncio.TaskGroup() as two:
@@ -137,7 +137,7 @@ async def _watch(server: Served, session: str, arrivals: Arrivals) -> None:
             await arrivals.add(head.frame_index, time.perf_counter())
 
 
-async def _load(sequence: Sequence, server: Served) -> list[Figure]:
+async def _load(sequence: RgbdSequence, server: Served) -> list[Figure]:
     """The server process's CPU and the frames dropped, with one subscriber and with many."""
     one_cpu, one_dropped = await _under_load(sequence, server, 1)
     cpu, dropped = await _under_load(sequence, server, READERS)
@@ -161,7 +161,7 @@ async def _load(sequence: Sequence, server: Served) -> list[Figure]:
     ]
 
 
-async def _under_load(sequence: Sequence, server: Served, readers: int) -> tuple[float, int]:
+async def _under_load(sequence: RgbdSequence, server: Served, readers: int) -> tuple[float, int]:
     rate_hz = sequence.calibration.frame_rate_hz
     async with _opened(sequence, server, voxel_size_m=0.02) as session:
         with reading(server.http_url, session.id, readers, MESSAGES_PER_S) as totals:
@@ -174,7 +174,7 @@ async def _under_load(sequence: Sequence, server: Served, readers: int) -> tuple
     return cores, paced.dropped
 
 
-async def _stall(sequence: Sequence, server: Served) -> list[Figure]:
+async def _stall(sequence: RgbdSequence, server: Served) -> list[Figure]:
     """Memory per reader that reads nothing for a minute, and whether it catches up."""
     frames, rate_hz = back_and_forth(sequence, STALL_FRAMES), sequence.calibration.frame_rate_hz
     async with _opened(sequence, server, 0.02, "given") as session:
@@ -210,7 +210,7 @@ async def _stall(sequence: Sequence, server: Served) -> list[Figure]:
 
 @asynccontextmanager
 async def _opened(
-    sequence: Sequence, server: Served, voxel_size_m: float, poses: str = "tracked"
+    sequence: RgbdSequence, server: Served, voxel_size_m: float, poses: str = "tracked"
 ) -> AsyncIterator[AsyncSession]:
     fusion = ingest_pb2.FusionSettings(voxel_size_m=voxel_size_m)
     calibration = sequence.calibration.to_message()

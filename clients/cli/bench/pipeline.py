@@ -15,8 +15,8 @@ from clients.cli.bench.readers import reading
 from clients.cli.bench.served import Served, served
 from mapcast_client import AsyncSession, connect
 from mapcast_client.v1 import ingest_pb2
-from replay.opening import open_sequence
-from replay.sequence import Sequence
+from replay.opening import open_rgbd_sequence
+from replay.sequence import RgbdSequence
 from slam.images import decode_frame
 from stream.config import ServerConfig
 from stream.registry import Registry
@@ -35,7 +35,7 @@ def run(data: Path) -> list[Figure]:
     Raises DependencyError if Open3D is missing.
     """
     o3d = require_open3d()
-    sequence = open_sequence(data)
+    sequence = open_rgbd_sequence(data)
     frames = list(sequence.frames())
     worker = asyncio.run(_through_worker(sequence, frames))
     with served() as server:
@@ -87,7 +87,7 @@ def _median(run: _Run, stage: str) -> float:
     return statistics.median([time_ms for time_ms in times_ms if time_ms] or [0.0])
 
 
-async def _through_worker(sequence: Sequence, frames: list[ingest_pb2.Frame]) -> _Run:
+async def _through_worker(sequence: RgbdSequence, frames: list[ingest_pb2.Frame]) -> _Run:
     """A session of a real worker process, its rows encoded as for a subscriber; no sockets."""
     registry = Registry(ServerConfig(keep_warm_worker=False))
     await registry.start()
@@ -128,7 +128,7 @@ async def _results_of(sender: Sender, count: int) -> list[ingest_pb2.FrameResult
 
 
 async def _through_sockets(
-    sequence: Sequence, frames: list[ingest_pb2.Frame], server: Served
+    sequence: RgbdSequence, frames: list[ingest_pb2.Frame], server: Served
 ) -> _Run:
     """The same with a sender, a server and a reader, each in a process of its own."""
     async with connect(server.grpc_address) as client:
@@ -159,7 +159,7 @@ async def _receive(session: AsyncSession, count: int) -> list[ingest_pb2.FrameRe
     return results
 
 
-def _open3d_frames_per_s(o3d: Any, sequence: Sequence) -> float:
+def _open3d_frames_per_s(o3d: Any, sequence: RgbdSequence) -> float:
     """Open3D 0.20's frame-to-model tracking, integration and raycast on the same machine."""
     core, slam = o3d.core, o3d.t.pipelines.slam
     device = core.Device("CPU:0")

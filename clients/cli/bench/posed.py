@@ -6,10 +6,10 @@ from itertools import chain, cycle
 from mapcast_client.errors import InputError
 from mapcast_client.poses import pose_message
 from mapcast_client.v1 import ingest_pb2
-from replay.sequence import Sequence
+from replay.sequence import RgbdSequence
 
 
-def back_and_forth(sequence: Sequence, count: int) -> Iterator[ingest_pb2.Frame]:
+def back_and_forth(sequence: RgbdSequence, count: int) -> Iterator[ingest_pb2.Frame]:
     """The first `count` frames at their true poses, there and back again, without end.
 
     Indices and instants go on at the camera's rate. Raises InputError without ground truth.

@@ -25,7 +25,7 @@ from fusion.volume import Volume, VolumeSettings
 from fusion.warm_up import warm_up
 from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
-from replay.opening import open_sequence
+from replay.opening import open_rgbd_sequence
 from slam.camera import Camera
 from slam.frame import Frame
 from slam.geometry import Mat4
@@ -65,7 +65,7 @@ def run(data: Path) -> list[Figure]:
 
 
 def _load(data: Path) -> tuple[Camera, Views]:
-    sequence = open_sequence(data)
+    sequence = open_rgbd_sequence(data)
     if sequence.ground_truth is None:
         raise InputError(f"{data}: has no ground truth; this bench fuses at known poses")
     frames = [decode_frame(message, sequence.calibration) for message in sequence.frames(FRAMES)]

@@ -28,7 +28,13 @@ from mapcast_client.errors import (
     StateError,
 )
 from mapcast_client.following import FollowOptions
-from mapcast_client.frames import calibration_message, encoded_frame_message, frame_message
+from mapcast_client.frames import (
+    calibration_message,
+    encoded_frame_message,
+    frame_message,
+    i420_frame_message,
+    imu_message,
+)
 from mapcast_client.map import Map
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.poses import pose_matrix, pose_message
@@ -68,6 +74,8 @@ __all__ = [
     "encoded_frame_message",
     "follow_websocket",
     "frame_message",
+    "i420_frame_message",
+    "imu_message",
     "pose_matrix",
     "pose_message",
 ]

@@ -1,6 +1,7 @@
 """The asynchronous client of a server's gRPC port."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from mapcast_client.session import AsyncSession, open_message
 from mapcast_client.transport import (
     DEFAULT_TIMEOUT_S,
     END_OF_STREAM,
+    bearer,
     error_of,
     open_channel,
     translated,
@@ -27,15 +29,27 @@ DEFAULT_ADDRESS = "127.0.0.1:8431"
 class AsyncClient:
     """A connection to one server; use it with `async with`. One event loop uses it."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_s: float = DEFAULT_TIMEOUT_S):
-        """`address` is host:port; `timeout_s` bounds every wait for the server."""
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        token: str = "",
+        ca: str | Path | None = None,
+    ):
+        """`address` is host:port; `timeout_s` bounds every wait for the server.
+
+        `token` is what a closed server wants. TLS is used for `grpcs://host:port`, and when `ca`
+        names a PEM file of the certificates to trust.
+        """
         self._address = address
+        self._bearer = bearer(token)
+        self._ca = ca
         self._timeout_s = timeout_s
         self._channel: grpc.aio.Channel | None = None
         self._sessions: list[AsyncSession] = []
 
     async def __aenter__(self) -> Self:
-        self._channel = await open_channel(self._address, self._timeout_s)
+        self._channel = await open_channel(self._address, self._timeout_s, self._ca)
         return self
 
     async def __aexit__(
@@ -57,20 +71,40 @@ class AsyncClient:
 
     async def open(
         self,
-        calibration: ingest_pb2.Calibration,
+        calibration: ingest_pb2.Calibration | None = None,
         name: str = "",
         policy: str = "live",
         pose_source: str = "tracked",
         fusion: ingest_pb2.FusionSettings | None = None,
         session: str = "",
+        *,
+        sensor: str = "rgbd",
+        depth: str = "auto",
+        model: str = "",
+        scene_depth_m: float = 0.0,
     ) -> AsyncSession:
         """Open a session to send frames to, or re-join the given one.
 
         `policy` live: the newest frames win; lossless: every frame counts and `send` waits.
+        `sensor` rgbd, mono or mono_imu. A mono session may go without `calibration`: the server
+        guesses one. Its depth is estimated: `depth` auto, motion_stereo, network or fused, with
+        `model` the name of one of the server's depth networks. `scene_depth_m` declares the scale:
+        the median depth of what the first tracked frames see.
         Raises InputError, SessionError when the server refuses, ConnectionLost.
         """
-        request = open_message(calibration, name, policy, pose_source, fusion, session)
-        call = ingest_pb2_grpc.IngestStub(self._connected).Stream()
+        request = open_message(
+            calibration,
+            name,
+            policy,
+            pose_source,
+            fusion,
+            session,
+            sensor=sensor,
+            depth=depth,
+            model=model,
+            scene_depth_m=scene_depth_m,
+        )
+        call = ingest_pb2_grpc.IngestStub(self._connected).Stream(metadata=self._bearer)
         try:
             opened = await AsyncSession.start(call, request, self._address, self._timeout_s)
         except BaseException:
@@ -82,19 +116,22 @@ class AsyncClient:
     async def sessions(self) -> list[maps_pb2.SessionInfo]:
         """List the server's sessions."""
         async with translated(self._address, self._timeout_s):
-            answer = await self._maps.ListSessions(maps_pb2.ListSessionsRequest())
+            answer = await self._maps.ListSessions(
+                maps_pb2.ListSessionsRequest(), metadata=self._bearer
+            )
         return list(answer.sessions)
 
     async def session(self, session: str) -> maps_pb2.SessionInfo:
         """Describe one session. Raises SessionError (not_found)."""
         async with translated(self._address, self._timeout_s):
             request = maps_pb2.GetSessionRequest(session=session)
-            info: maps_pb2.SessionInfo = await self._maps.GetSession(request)
+            info: maps_pb2.SessionInfo = await self._maps.GetSession(request, metadata=self._bearer)
         return info
 
     async def export(self, session: str, format: str = "glb") -> bytes:
         """Return the whole map as a file: ply, obj or glb. Raises SessionError, InputError."""
-        call = self._maps.Export(maps_pb2.ExportRequest(session=session, format=format))
+        request = maps_pb2.ExportRequest(session=session, format=format)
+        call = self._maps.Export(request, metadata=self._bearer)
         parts: list[bytes] = []
         while True:
             async with translated(self._address, self._timeout_s):
@@ -112,7 +149,7 @@ class AsyncClient:
         """
         request = raycast_request(session, camera, world_from_camera)
         async with translated(self._address, self._timeout_s):
-            answer = await self._maps.Raycast(request)
+            answer = await self._maps.Raycast(request, metadata=self._bearer)
         return View.from_message(answer, camera)
 
     def follow(self, session: str, options: FollowOptions | None = None) -> AsyncIterator[Delta]:
@@ -128,7 +165,7 @@ class AsyncClient:
         return follow_deltas(subscribe, options)
 
     async def _subscribe(self, request: maps_pb2.SubscribeRequest) -> AsyncGenerator[bytes]:
-        call = self._maps.Subscribe()
+        call = self._maps.Subscribe(metadata=self._bearer)
         try:
             await call.write(request)
             while (message := await call.read()) is not END_OF_STREAM:
@@ -149,9 +186,17 @@ class AsyncClient:
         return self._channel
 
 
-def connect(address: str = DEFAULT_ADDRESS, timeout_s: float = DEFAULT_TIMEOUT_S) -> AsyncClient:
-    """Give a client to enter with `async with`; entering raises ConnectionLost."""
-    return AsyncClient(address, timeout_s)
+def connect(
+    address: str = DEFAULT_ADDRESS,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    token: str = "",
+    ca: str | Path | None = None,
+) -> AsyncClient:
+    """Give a client to enter with `async with`; entering raises ConnectionLost.
+
+    See `AsyncClient` for what the arguments mean.
+    """
+    return AsyncClient(address, timeout_s, token, ca)
 
 
 def _subscribe_request(

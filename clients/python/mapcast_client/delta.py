@@ -78,6 +78,8 @@ class DeltaHead:
     voxel_size_m: float
     map_hash: int
     world: str = "z-up"
+    units: str = "m"
+    """`unscaled`: lengths, the voxel's edge too, are in a unit of the map's own."""
     frame_index: int | None = None
     """The newest frame the map contains at `revision`; mesh only."""
     capture_ns: int | None = None
@@ -238,7 +240,7 @@ def _metadata(head: DeltaHead, layer: str) -> dict[str, str]:
         "voxel_size_m": repr(head.voxel_size_m),
         "block_size_vox": str(BLOCK_SIZE_VOX),
         "world": head.world,
-        "units": "m",
+        "units": head.units,
         "map_hash": str(head.map_hash),
     }
     if head.frame_index is not None:
@@ -264,6 +266,7 @@ def _head(metadata: dict[bytes, bytes]) -> DeltaHead:
             voxel_size_m=float(text["voxel_size_m"]),
             map_hash=int(text["map_hash"]),
             world=text.get("world", "z-up"),
+            units=text.get("units", "m"),
             frame_index=int(text["frame_index"]) if "frame_index" in text else None,
             capture_ns=int(text["capture_ns"]) if "capture_ns" in text else None,
             layer=text["layer"],

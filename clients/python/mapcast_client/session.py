@@ -1,10 +1,11 @@
 """The sender's side of one session: frames and controls out, results in."""
 
 import asyncio
+import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import grpc
 
@@ -26,30 +27,58 @@ _POSE_SOURCES = {
     "tracked": ingest_pb2.POSE_SOURCE_TRACKED,
     "given": ingest_pb2.POSE_SOURCE_GIVEN,
 }
+_SENSORS = {
+    "rgbd": ingest_pb2.SENSOR_RGBD,
+    "mono": ingest_pb2.SENSOR_MONO,
+    "mono_imu": ingest_pb2.SENSOR_MONO_IMU,
+}
+_DEPTH_SOURCES = {
+    "auto": ingest_pb2.DepthSettings.SOURCE_UNSPECIFIED,
+    "motion_stereo": ingest_pb2.DepthSettings.SOURCE_MOTION_STEREO,
+    "network": ingest_pb2.DepthSettings.SOURCE_NETWORK,
+    "fused": ingest_pb2.DepthSettings.SOURCE_FUSED,
+}
+_Wire = TypeVar("_Wire")
 
 
 def open_message(
-    calibration: ingest_pb2.Calibration,
+    calibration: ingest_pb2.Calibration | None,
     name: str = "",
     policy: str = "live",
     pose_source: str = "tracked",
     fusion: ingest_pb2.FusionSettings | None = None,
     session: str = "",
+    *,
+    sensor: str = "rgbd",
+    depth: str = "auto",
+    model: str = "",
+    scene_depth_m: float = 0.0,
 ) -> ingest_pb2.OpenSession:
     """Ask for a session; a given `session` re-joins that one. Raises InputError."""
-    if policy not in _POLICIES:
-        raise InputError(f"policy is {policy!r}, must be one of {', '.join(_POLICIES)}")
-    if pose_source not in _POSE_SOURCES:
-        raise InputError(f"pose_source is {pose_source!r}, must be {' or '.join(_POSE_SOURCES)}")
+    if calibration is None and sensor != "mono":
+        raise InputError(f"sensor {sensor!r} needs a calibration; only 'mono' goes without")
+    if not (math.isfinite(scene_depth_m) and scene_depth_m >= 0):
+        raise InputError(f"scene_depth_m is {scene_depth_m}, must be 0 (not known) or more")
     return ingest_pb2.OpenSession(
         session=session,
         name=name,
-        sensor=ingest_pb2.SENSOR_RGBD,
+        sensor=_wire_value("sensor", sensor, _SENSORS),
         calibration=calibration,
-        policy=_POLICIES[policy],
-        pose_source=_POSE_SOURCES[pose_source],
+        policy=_wire_value("policy", policy, _POLICIES),
+        pose_source=_wire_value("pose_source", pose_source, _POSE_SOURCES),
         fusion=fusion,
+        depth=ingest_pb2.DepthSettings(
+            source=_wire_value("depth", depth, _DEPTH_SOURCES), model=model
+        ),
+        scene_depth_m=scene_depth_m,
     )
+
+
+def _wire_value(what: str, name: str, values: Mapping[str, _Wire]) -> _Wire:
+    """The wire's value of a name. Raises InputError."""
+    if name not in values:
+        raise InputError(f"{what} is {name!r}, must be one of {', '.join(values)}")
+    return values[name]
 
 
 class AsyncSession:
@@ -116,6 +145,16 @@ class AsyncSession:
         return self._opened.viewer_path
 
     @property
+    def publish_token(self) -> str:
+        """What allows to re-join, and to watch; empty on an open server."""
+        return self._opened.publish_token
+
+    @property
+    def watch_token(self) -> str:
+        """What allows to watch; empty on an open server."""
+        return self._opened.watch_token
+
+    @property
     def unanswered(self) -> int:
         """How many frames were sent whose results have not come."""
         return self._unanswered
@@ -133,6 +172,14 @@ class AsyncSession:
             self._quiet_since_s = asyncio.get_running_loop().time()
         self._unanswered += 1
         await self._write(ingest_pb2.ClientMessage(frame=frame))
+
+    async def send_imu(self, batch: ingest_pb2.ImuBatch) -> None:
+        """Send IMU samples: those up to a frame's instant before the frame.
+
+        Raises as `send` does.
+        """
+        self._require_open()
+        await self._write(ingest_pb2.ClientMessage(imu=batch))
 
     async def results(self) -> AsyncIterator[ingest_pb2.FrameResult]:
         """Yield each frame's result once, until the session is finished or closed.

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -23,10 +24,16 @@ Result = TypeVar("Result")
 class Client:
     """A connection to one server; use it with `with`. Any thread may call it."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_s: float = DEFAULT_TIMEOUT_S):
-        """`address` is host:port; `timeout_s` bounds every wait for the server."""
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        token: str = "",
+        ca: str | Path | None = None,
+    ):
+        """Connect to host:port; see `AsyncClient` for what the arguments mean."""
         self._loop = _LoopThread()
-        self._client = AsyncClient(address, timeout_s)
+        self._client = AsyncClient(address, timeout_s, token, ca)
 
     def __enter__(self) -> Self:
         self._loop.start()
@@ -55,15 +62,31 @@ class Client:
 
     def open(
         self,
-        calibration: ingest_pb2.Calibration,
+        calibration: ingest_pb2.Calibration | None = None,
         name: str = "",
         policy: str = "live",
         pose_source: str = "tracked",
         fusion: ingest_pb2.FusionSettings | None = None,
         session: str = "",
+        *,
+        sensor: str = "rgbd",
+        depth: str = "auto",
+        model: str = "",
+        scene_depth_m: float = 0.0,
     ) -> "Session":
         """Open a session to send frames to, or re-join the given one; see `AsyncClient.open`."""
-        opening = self._client.open(calibration, name, policy, pose_source, fusion, session)
+        opening = self._client.open(
+            calibration,
+            name,
+            policy,
+            pose_source,
+            fusion,
+            session,
+            sensor=sensor,
+            depth=depth,
+            model=model,
+            scene_depth_m=scene_depth_m,
+        )
         return Session(self._loop.run(opening), self._loop)
 
     def sessions(self) -> list[maps_pb2.SessionInfo]:
@@ -102,6 +125,16 @@ class Session:
         return self._session.id
 
     @property
+    def publish_token(self) -> str:
+        """What allows to re-join, and to watch; empty on an open server."""
+        return self._session.publish_token
+
+    @property
+    def watch_token(self) -> str:
+        """What allows to watch; empty on an open server."""
+        return self._session.watch_token
+
+    @property
     def errors(self) -> list[ingest_pb2.Error]:
         """The newest errors after which the session went on."""
         return list(self._session.errors)
@@ -109,6 +142,10 @@ class Session:
     def send(self, frame: ingest_pb2.Frame) -> None:
         """Send a frame; a lossless session waits here until the server's window has room."""
         self._loop.run(self._session.send(frame))
+
+    def send_imu(self, batch: ingest_pb2.ImuBatch) -> None:
+        """Send IMU samples: those up to a frame's instant before the frame."""
+        self._loop.run(self._session.send_imu(batch))
 
     def results(self) -> Iterator[ingest_pb2.FrameResult]:
         """Iterate over the frames' results until the session is finished."""

@@ -1,6 +1,9 @@
 """Following a map over a server's HTTP port, where gRPC does not get through."""
 
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 from websockets.asyncio.client import connect
@@ -9,34 +12,52 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidH
 from mapcast_client.delta import Delta
 from mapcast_client.errors import ConnectionLost, InputError, MapcastError, SessionError
 from mapcast_client.following import FollowOptions, follow_deltas
-from mapcast_client.transport import MAX_MESSAGE_BYTES
+from mapcast_client.transport import MAX_MESSAGE_BYTES, bearer
 
 DEFAULT_URL = "http://127.0.0.1:8430"
 CLOSE_BAD_PARAMETER = 4400
 CLOSE_NOT_FOUND = 4404
+_REFUSALS = {4401: "unauthenticated", 4403: "forbidden"}
 _QUEUED_MESSAGES = 4
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """How a server is reached: its WebSocket address, and what its handshake needs."""
+
+    base: str
+    headers: tuple[tuple[str, str], ...]
+    tls: ssl.SSLContext | None
+
+
 def follow_websocket(
-    server_url: str, session: str, options: FollowOptions | None = None
+    server_url: str,
+    session: str,
+    options: FollowOptions | None = None,
+    token: str = "",
+    ca: str | Path | None = None,
 ) -> AsyncIterator[Delta]:
     """Iterate over the deltas of a session's map, as `AsyncClient.follow` does.
 
-    `server_url` is the server's http(s) address. Raises SessionError (not_found), InputError,
-    ConnectionLost; see FollowOptions.
+    `server_url` is the server's http(s) address; `token` is what a closed server wants, `ca` a PEM
+    file of the certificates to trust instead of the system's. Raises SessionError (not_found,
+    unauthenticated, forbidden), InputError, ConnectionLost; see FollowOptions.
     """
     options = options or FollowOptions()
     base = _websocket_base(server_url)
+    tls = _tls_context(ca) if base.startswith("wss:") else None
+    server = _Server(base, bearer(token), tls)
 
     def subscribe(since: int, epoch: int) -> AsyncGenerator[bytes]:
-        return _messages(base, session, options, since, epoch)
+        return _messages(server, session, options, since, epoch)
 
     return follow_deltas(subscribe, options)
 
 
 async def _messages(
-    base: str, session: str, options: FollowOptions, since: int, epoch: int
+    server: _Server, session: str, options: FollowOptions, since: int, epoch: int
 ) -> AsyncGenerator[bytes]:
+    base = server.base
     url = f"{base}/v1/sessions/{quote(session, safe='')}/subscribe?" + urlencode(
         {
             "layers": ",".join(options.wire_layers),
@@ -49,6 +70,8 @@ async def _messages(
     )
     connection = connect(
         url,
+        additional_headers=server.headers,
+        ssl=server.tls,
         compression=None,
         open_timeout=options.timeout_s,
         max_size=MAX_MESSAGE_BYTES,
@@ -79,11 +102,20 @@ async def _messages(
 def _closed_error(closed: ConnectionClosed, base: str) -> MapcastError:
     code = closed.rcvd.code if closed.rcvd is not None else 1006
     reason = closed.rcvd.reason if closed.rcvd is not None else "no closing handshake"
+    if code in _REFUSALS:
+        return SessionError(_REFUSALS[code], reason)
     if code == CLOSE_NOT_FOUND:
         return SessionError("not_found", reason or f"{base} has no such session")
     if code == CLOSE_BAD_PARAMETER:
         return InputError(reason or f"{base} refused a parameter")
     return ConnectionLost(f"{base} closed the connection ({code} {reason})".rstrip())
+
+
+def _tls_context(ca: str | Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise InputError(f"ca is {ca}, which cannot be used: {error}") from None
 
 
 def _websocket_base(server_url: str) -> str:

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One session's subscription: a WebSocket that comes back after it was lost. */
 
-const FIRST_RETRY_MS = 500;
+import { socketAddress } from "./api";
+
+/** Numbers connections of all sessions, so that none is mistaken for another. */
+let nextNumber = 0;
+
+const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 10_000;
 const CLOSE_BAD_PARAMETER = 4400;
+const CLOSE_NO_TOKEN = 4401;
+const CLOSE_FORBIDDEN = 4403;
 const CLOSE_NO_SESSION = 4404;
 
 export type ConnectionState =
@@ -11,14 +18,15 @@ export type ConnectionState =
   | { readonly kind: "live" }
   | { readonly kind: "lost"; readonly retryAtMs: number }
   | { readonly kind: "gone" }
+  | { readonly kind: "denied"; readonly access: "no-token" | "forbidden" }
   | { readonly kind: "refused"; readonly reason: string };
 
 /** What the owner of the map tells and hears. */
 export interface Follower {
   /** Where to go on: the epoch that is here, and the revision up to which it is complete. */
   resume(): { since: bigint; epoch: bigint };
-  /** One binary message. Throws when it cannot be used; the connection then starts anew. */
-  receive(message: Uint8Array): void;
+  /** One binary message of the connection with this number. */
+  receive(connection: number, message: ArrayBuffer): void;
   changed(state: ConnectionState): void;
 }
 
@@ -30,6 +38,7 @@ export class Connection {
   #retryMs = FIRST_RETRY_MS;
   #openedAtMs = 0;
   #closed = false;
+  #number = -1;
   #state: ConnectionState = { kind: "connecting" };
   readonly #retryNow = (): void => {
     if (this.#state.kind === "lost" && document.visibilityState === "visible") this.#open();
@@ -48,10 +57,23 @@ export class Connection {
   }
 
   /** Tell the server where the viewer looks from; it sends the nearest blocks first. */
-  sendViewpoint(positionM: readonly [number, number, number]): void {
+  sendViewpoint(position: readonly [number, number, number]): void {
     if (this.#socket?.readyState === WebSocket.OPEN) {
-      this.#socket.send(JSON.stringify({ viewpoint: positionM }));
+      this.#socket.send(JSON.stringify({ viewpoint: position }));
     }
+  }
+
+  /** A message of that connection cannot be used: leave it, and subscribe again later. */
+  fail(connection: number, reason: string): void {
+    if (connection !== this.#number || this.#socket === null) return;
+    console.error("mapcast: message dropped, subscribing again:", reason);
+    this.#drop();
+    this.#retryLater();
+  }
+
+  /** While it is lost: try now. */
+  retry(): void {
+    if (this.#state.kind === "lost") this.#open();
   }
 
   /** Subscribe again at once, from what `resume` says then. */
@@ -76,39 +98,29 @@ export class Connection {
       this.#openedAtMs = performance.now();
       this.#become({ kind: "live" });
     };
-    socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => this.#receive(event.data);
+    const number = (this.#number = nextNumber++);
+    socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
+      if (typeof event.data !== "string") this.#follower.receive(number, event.data);
+    };
     socket.onclose = (event) => this.#lost(event);
     this.#socket = socket;
   }
 
   #address(): string {
     const { since, epoch } = this.#follower.resume();
-    const path = `v1/sessions/${encodeURIComponent(this.#session)}/subscribe`;
-    const address = new URL(path, document.baseURI);
-    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-    address.search = new URLSearchParams({
+    return socketAddress(`v1/sessions/${encodeURIComponent(this.#session)}/subscribe`, {
       layers: "mesh,trajectory,status",
       since: since.toString(),
       epoch: epoch.toString(),
       compression: "zstd",
-    }).toString();
-    return address.href;
-  }
-
-  #receive(data: ArrayBuffer | string): void {
-    if (typeof data === "string") return;
-    try {
-      this.#follower.receive(new Uint8Array(data));
-    } catch (error) {
-      console.error("mapcast: message dropped, subscribing again:", error);
-      this.#drop();
-      this.#retryLater();
-    }
+    });
   }
 
   #lost(event: CloseEvent): void {
     this.#socket = null;
     if (event.code === CLOSE_NO_SESSION) this.#become({ kind: "gone" });
+    else if (event.code === CLOSE_NO_TOKEN) this.#become({ kind: "denied", access: "no-token" });
+    else if (event.code === CLOSE_FORBIDDEN) this.#become({ kind: "denied", access: "forbidden" });
     else if (event.code === CLOSE_BAD_PARAMETER) {
       this.#become({ kind: "refused", reason: event.reason });
     } else this.#retryLater();

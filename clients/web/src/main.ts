@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Puts the page together: viewer, session picker, status line, keys and buttons. */
-import xxhash from "xxhash-wasm";
-
+/** Puts the page together: viewer, session picker, words and numbers, buttons and keys. */
+import { openPhoneDialog } from "./camera/qr_dialog";
+import { Controls } from "./controls";
+import { type Inspection, inspection } from "./inspection";
+import { NoticeCard } from "./notice_card";
+import "./overlays.css";
+import { element } from "./page";
 import { Picker } from "./picker";
-import { StatusLine, element } from "./status";
+import { Picture } from "./picture";
+import { StatusLine } from "./status";
 import "./style.css";
-import type { ViewMode } from "./view";
 import { Viewer } from "./viewer";
 
 const STATUS_PERIOD_MS = 200;
-
-/** What tests and the curious may ask the page. */
-interface Inspection {
-  hash(): string;
-  serverHash(): string;
-  blocks(): number;
-  triangles(): number;
-  poses(): number;
-  revision(): string;
-  connected(): boolean;
-  exact(): boolean;
-  /** Whether the picture shows all that was received. */
-  settled(): boolean;
-}
 
 declare global {
   interface Window {
@@ -30,60 +20,44 @@ declare global {
   }
 }
 
-async function main(): Promise<void> {
-  const { h64Raw } = await xxhash();
-  const viewer = new Viewer(element<HTMLCanvasElement>("scene"), h64Raw);
+function main(): void {
+  // The camera page shows the map beside its picture, and has words of its own.
+  const isEmbedded = new URLSearchParams(location.hash.replace(/^#/, "")).has("embed");
+  document.body.dataset["embedded"] = String(isEmbedded);
+  const viewer = new Viewer(element<HTMLCanvasElement>("scene"));
+  const picture = new Picture(() => viewer.session);
+  const openPhone = (): void => openPhoneDialog(document.body);
+  const card = new NoticeCard(openPhone);
   const statusLine = new StatusLine();
-  viewer.connectionChanged = () => statusLine.show(viewer);
-  window.setInterval(() => statusLine.show(viewer), STATUS_PERIOD_MS);
-  bindControls(viewer);
+  const picker = new Picker(viewer);
+  new Controls(viewer, picture);
+  element("button-phone").addEventListener("click", openPhone);
+  const show = (): void => {
+    const { session, connection, status, summary } = viewer;
+    statusLine.show(viewer, picker.info);
+    card.show({ server: picker.server, session, connection, status, blocks: summary.blocks });
+  };
+  viewer.connectionChanged = show;
+  const showing = window.setInterval(show, STATUS_PERIOD_MS);
+  viewer.failed = (reason) => {
+    window.clearInterval(showing);
+    viewer.close();
+    giveUp(`The viewer stopped: ${reason}. Load the page again.`);
+  };
   window.mapcast = inspection(viewer);
-  new Picker(viewer);
+  void picker.run();
 }
 
-function bindControls(viewer: Viewer): void {
-  const { view } = viewer.scene;
-  const help = element<HTMLDialogElement>("help");
-  const toggle = (mode: ViewMode): void => view.setMode(view.mode === mode ? "free" : mode);
-  const actions: Record<string, () => void> = {
-    a: () => view.setMode("fit"),
-    f: () => toggle("follow"),
-    h: () => (help.open ? help.close() : help.showModal()),
-  };
-  window.addEventListener("keydown", (event) => {
-    const typing = event.target instanceof HTMLSelectElement;
-    if (event.ctrlKey || event.metaKey || event.altKey || typing) return;
-    actions[event.key.toLowerCase()]?.();
-  });
-  element("button-fit").addEventListener("click", actions["a"]);
-  element("button-follow").addEventListener("click", actions["f"]);
-  element("button-help").addEventListener("click", actions["h"]);
-  const showMode = (mode: ViewMode): void => {
-    element("button-fit").ariaPressed = String(mode === "fit");
-    element("button-follow").ariaPressed = String(mode === "follow");
-  };
-  view.modeChanged = showMode;
-  showMode(view.mode);
-}
-
-function inspection(viewer: Viewer): Inspection {
-  const { map, progress, scene, trajectory } = viewer;
-  return {
-    hash: () => map.hash.toString(),
-    serverHash: () => progress.serverHash.toString(),
-    blocks: () => map.blocks,
-    triangles: () => map.triangles,
-    poses: () => trajectory.rows.length,
-    revision: () => progress.revision.toString(),
-    connected: () => viewer.connection?.kind === "live",
-    exact: () => progress.verdict === "exact",
-    settled: () => scene.settled,
-  };
-}
-
-main().catch((error: unknown) => {
-  console.error(error);
+/** Words that nothing replaces: the page has to be loaded again. */
+function giveUp(words: string): void {
   const banner = element("banner");
-  banner.textContent = `The viewer cannot start: ${String(error)}`;
+  banner.replaceChildren(words);
   banner.hidden = false;
-});
+}
+
+try {
+  main();
+} catch (error) {
+  console.error(error);
+  giveUp(`The viewer cannot start: ${String(error)}. It needs a browser with WebGL 2.`);
+}

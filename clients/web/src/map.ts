@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The client's copy of the map: the latest row of each block, and the hash of it all. */
+import { Levels } from "./levels";
 import { BLOCK_SIZE_VOX, type MeshRow } from "./rows";
 
 /** XXH64 with seed 0. */
@@ -10,10 +11,10 @@ interface Entry {
   readonly hash: bigint;
 }
 
-/** Where the map's blocks are: their mean and their standard deviation around it. */
+/** A box around the map's blocks. Steadier than their bounds, which one stray block blows up. */
 export interface Spread {
-  readonly centerM: readonly [number, number, number];
-  readonly deviationM: number;
+  readonly low: readonly [number, number, number];
+  readonly high: readonly [number, number, number];
 }
 
 export class MapState {
@@ -21,9 +22,7 @@ export class MapState {
   readonly #entries = new Map<string, Entry>();
   #hash = 0n;
   #triangles = 0;
-  // Sums of block coordinates and of their squares: integers, so removal is exact.
-  readonly #sum = [0, 0, 0];
-  #squares = 0;
+  readonly #levels = [new Levels(), new Levels(), new Levels()] as const;
 
   constructor(hash64: Hash64) {
     this.#hash64 = hash64;
@@ -40,6 +39,11 @@ export class MapState {
 
   get triangles(): number {
     return this.#triangles;
+  }
+
+  /** Latest rows of all blocks. */
+  *rows(): Generator<MeshRow> {
+    for (const entry of this.#entries.values()) yield entry.row;
   }
 
   /** Replace the row's block, or remove it if the row has no triangles. */
@@ -59,29 +63,23 @@ export class MapState {
     this.#entries.clear();
     this.#hash = 0n;
     this.#triangles = 0;
-    this.#sum.fill(0);
-    this.#squares = 0;
+    for (const levels of this.#levels) levels.clear();
   }
 
-  /** Null while the map is empty. Steadier than a bounding box, which one stray block blows up. */
+  /** Null while the map is empty. */
   spread(voxelSizeM: number): Spread | null {
-    const count = this.#entries.size;
-    if (count === 0) return null;
-    const blockSizeM = BLOCK_SIZE_VOX * voxelSizeM;
-    const [x, y, z] = this.#sum.map((sum) => sum / count);
-    const variance = Math.max(0, this.#squares / count - (x * x + y * y + z * z));
+    const [x, y, z] = this.#levels.map((levels) => levels.range());
+    if (x === null || y === null || z === null) return null;
+    const edge = BLOCK_SIZE_VOX * voxelSizeM;
     return {
-      centerM: [(x + 0.5) * blockSizeM, (y + 0.5) * blockSizeM, (z + 0.5) * blockSizeM],
-      deviationM: Math.sqrt(variance) * blockSizeM,
+      low: [x[0] * edge, y[0] * edge, z[0] * edge],
+      high: [x[1] * edge, y[1] * edge, z[1] * edge],
     };
   }
 
   #count({ row, hash }: Entry, sign: 1 | -1): void {
     this.#hash = BigInt.asUintN(64, this.#hash + BigInt(sign) * hash);
     this.#triangles += sign * row.triangleCount;
-    this.#sum[0] += sign * row.x;
-    this.#sum[1] += sign * row.y;
-    this.#sum[2] += sign * row.z;
-    this.#squares += sign * (row.x * row.x + row.y * row.y + row.z * row.z);
+    [row.x, row.y, row.z].forEach((block, i) => this.#levels[i].add(block, sign));
   }
 }

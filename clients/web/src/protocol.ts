@@ -19,9 +19,14 @@ import { MeshRow } from "./rows";
 // Copies: a decoder may return a view of the message for a stored block, at an odd offset, and
 // Arrow puts 64-bit arrays on it.
 compressionRegistry.set(CompressionType.ZSTD, { decode: (data) => decompressZstd(data).slice() });
-compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (data) => lz4.decompress(data).slice() });
+compressionRegistry.set(CompressionType.LZ4_FRAME, {
+  decode: (data) => lz4.decompress(data).slice(),
+});
 
 const VERSION = "1";
+
+/** `unscaled`: the map's own unit; how many metres it is, nobody knows. */
+export type Units = "m" | "unscaled";
 
 export interface Header {
   readonly session: string;
@@ -29,7 +34,11 @@ export interface Header {
   readonly revision: bigint;
   /** Every row of this layer that changed up to this revision has been sent. */
   readonly completeThrough: bigint;
+  /** In `units`, as all lengths of the map. */
   readonly voxelSizeM: number;
+  readonly units: Units;
+  /** The newest frame that the map contains at `revision`; mesh only. */
+  readonly captureNs: bigint | null;
   /** Of the server's whole mesh at `revision`. */
   readonly mapHash: bigint;
 }
@@ -107,6 +116,8 @@ function decodeHeader(metadata: Map<string, string>): Header {
     revision: integer("revision"),
     completeThrough: integer("complete_through"),
     voxelSizeM: Number(metadata.get("voxel_size_m") ?? "0"),
+    units: metadata.get("units") === "unscaled" ? "unscaled" : "m",
+    captureNs: metadata.has("capture_ns") ? integer("capture_ns") : null,
     mapHash: integer("map_hash"),
   };
 }

@@ -1,179 +1,191 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The map's surface as few meshes: blocks are gathered in cubic regions, one buffer each, so that
- * a map of tens of thousands of blocks needs some hundred draw calls. A changed block marks its
- * region; `update` rebuilds marked regions within a time budget.
+ * The map's surface on the GPU: one mesh per region, whose two buffers grow and are patched in
+ * place. The page keeps no copy of them. three.js draws and culls; the buffers are written beside
+ * it, through the COPY_WRITE binding, which no vertex array remembers.
  */
 import * as THREE from "three";
 
-import { BLOCK_SIZE_VOX, type MeshRow, VERTEX_STEPS } from "./rows";
+import type { Update } from "./mirror";
+import { PATCH_FIELDS, type PatchData, VERTEX_WORDS } from "./patches";
+import type { RegionChange } from "./region";
+import { BLOCK_SIZE_VOX, VERTEX_STEPS } from "./rows";
 
-/** Blocks along a region's edge: 64 voxels, whose vertex steps (≤ 1984) fit 16 bits. */
-const REGION_SIZE_BLOCKS = 8;
-const BLOCK_STEPS = BLOCK_SIZE_VOX * VERTEX_STEPS;
-const REGION_STEPS = REGION_SIZE_BLOCKS * BLOCK_STEPS;
-const GROWTH = 1.5;
-
-const regionIndex = (block: number): number => Math.floor(block / REGION_SIZE_BLOCKS);
+const WORD_BYTES = 4;
 
 export class Regions {
   readonly group = new THREE.Group();
+  readonly #gl: WebGL2RenderingContext;
   readonly #material: THREE.Material;
-  readonly #regions = new Map<string, Region>();
-  readonly #dirty = new Set<Region>();
-  #voxelSizeM = 0;
+  readonly #regions = new Map<number, DrawnRegion>();
+  #voxelSize = 0;
 
-  constructor(material: THREE.Material) {
+  constructor(gl: WebGL2RenderingContext, material: THREE.Material) {
+    this.#gl = gl;
     this.#material = material;
     this.group.matrixAutoUpdate = false;
   }
 
-  /** Regions whose mesh is older than their blocks. */
-  get pending(): number {
-    return this.#dirty.size;
-  }
-
-  /** The edge of a voxel; it is the same for a whole epoch. */
-  set voxelSizeM(voxelSizeM: number) {
-    if (voxelSizeM === this.#voxelSizeM) return;
-    this.#voxelSizeM = voxelSizeM;
-    for (const region of this.#regions.values()) region.place(voxelSizeM);
-  }
-
-  apply(row: MeshRow): void {
-    const [x, y, z] = [regionIndex(row.x), regionIndex(row.y), regionIndex(row.z)];
-    const key = `${x},${y},${z}`;
-    let region = this.#regions.get(key);
-    if (region === undefined) {
-      if (row.triangleCount === 0) return;
-      region = new Region(x, y, z, this.#material);
-      region.place(this.#voxelSizeM);
-      this.#regions.set(key, region);
-      this.group.add(region.mesh);
-    }
-    region.set(row);
-    this.#dirty.add(region);
-  }
-
-  /** Rebuild marked regions, longest waiting first, for about `budgetMs`; return whether any. */
-  update(budgetMs: number): boolean {
-    if (this.#dirty.size === 0) return false;
-    const endMs = performance.now() + budgetMs;
-    for (const region of this.#dirty) {
-      region.rebuild();
-      this.#dirty.delete(region);
-      if (performance.now() >= endMs) break;
-    }
-    return true;
+  /** Bring the GPU up to date. */
+  apply(update: Update): void {
+    this.#place(update.summary.voxelSizeM);
+    for (const change of update.regions) this.#region(change.id).reshape(change, this.#voxelSize);
+    this.#write(update.vertices, "vertices");
+    this.#write(update.indices, "indices");
   }
 
   clear(): void {
     for (const region of this.#regions.values()) region.dispose();
     this.group.clear();
     this.#regions.clear();
-    this.#dirty.clear();
+  }
+
+  #write(patches: PatchData, target: "vertices" | "indices"): void {
+    const { list } = patches;
+    const words = new Uint32Array(patches.words);
+    for (let i = 0; i < list.length; i += PATCH_FIELDS) {
+      this.#region(list[i])[target].write(list[i + 1], words, list[i + 2], list[i + 3]);
+    }
+  }
+
+  /** The edge of a voxel is the same for a whole epoch. */
+  #place(voxelSize: number): void {
+    if (voxelSize === this.#voxelSize) return;
+    this.#voxelSize = voxelSize;
+    for (const region of this.#regions.values()) region.place(voxelSize);
+  }
+
+  #region(id: number): DrawnRegion {
+    let region = this.#regions.get(id);
+    if (region === undefined) {
+      region = new DrawnRegion(this.#gl, this.#material);
+      this.#regions.set(id, region);
+      this.group.add(region.mesh);
+    }
+    return region;
   }
 }
 
-class Region {
+class DrawnRegion {
   readonly mesh: THREE.Mesh;
+  readonly #gl: WebGL2RenderingContext;
   readonly #geometry = new THREE.BufferGeometry();
-  readonly #rows = new Map<string, MeshRow>();
-  readonly #origin: readonly [number, number, number];
-  // Four components each: 16-bit attributes of three would not be aligned to four bytes.
-  #positions = new THREE.BufferAttribute(new Uint16Array(0), 4);
-  #colors = new THREE.BufferAttribute(new Uint8Array(0), 4, true);
-  #triangles = new THREE.BufferAttribute(new Uint32Array(0), 1);
+  readonly vertices: GrowingBuffer;
+  readonly indices: GrowingBuffer;
+  #originBlocks: readonly [number, number, number] = [0, 0, 0];
 
-  constructor(x: number, y: number, z: number, material: THREE.Material) {
-    this.#origin = [x * REGION_SIZE_BLOCKS, y * REGION_SIZE_BLOCKS, z * REGION_SIZE_BLOCKS];
-    const center = new THREE.Vector3().setScalar(REGION_STEPS / 2);
-    this.#geometry.boundingSphere = new THREE.Sphere(center, center.length());
+  constructor(gl: WebGL2RenderingContext, material: THREE.Material) {
+    this.#gl = gl;
+    this.vertices = new GrowingBuffer(gl, gl.ARRAY_BUFFER);
+    this.indices = new GrowingBuffer(gl, gl.ELEMENT_ARRAY_BUFFER);
+    this.#geometry.boundingSphere = new THREE.Sphere();
     this.mesh = new THREE.Mesh(this.#geometry, material);
     this.mesh.matrixAutoUpdate = false;
-    this.mesh.visible = false;
+  }
+
+  reshape(change: RegionChange, voxelSize: number): void {
+    this.#originBlocks = change.originBlocks;
+    this.place(voxelSize);
+    const [x, y, z, radius] = change.sphere;
+    const sphere = this.#geometry.boundingSphere as THREE.Sphere;
+    sphere.center.set(x, y, z);
+    sphere.radius = radius;
+    this.mesh.visible = change.indexCount > 0;
+    this.#reserve(change);
+    this.#geometry.setDrawRange(0, change.indexCount);
   }
 
   /** Set where the region's steps lie in the world. */
-  place(voxelSizeM: number): void {
-    const stepM = voxelSizeM / VERTEX_STEPS;
-    const [x, y, z] = this.#origin.map((block) => block * BLOCK_SIZE_VOX * voxelSizeM);
-    this.mesh.matrix.makeScale(stepM, stepM, stepM).setPosition(x, y, z);
+  place(voxelSize: number): void {
+    const step = voxelSize / VERTEX_STEPS;
+    const [x, y, z] = this.#originBlocks;
+    const edge = BLOCK_SIZE_VOX * voxelSize;
+    this.mesh.matrix.makeScale(step, step, step).setPosition(x * edge, y * edge, z * edge);
     this.mesh.matrixWorldNeedsUpdate = true;
-  }
-
-  set(row: MeshRow): void {
-    if (row.triangleCount === 0) this.#rows.delete(row.key);
-    else this.#rows.set(row.key, row);
-  }
-
-  rebuild(): void {
-    let vertexCount = 0;
-    let triangleCount = 0;
-    for (const row of this.#rows.values()) {
-      vertexCount += row.vertexCount;
-      triangleCount += row.triangleCount;
-    }
-    this.mesh.visible = triangleCount > 0;
-    this.#reserve(vertexCount, 3 * triangleCount);
-    this.#write();
-    this.#geometry.setDrawRange(0, 3 * triangleCount);
-    upload(this.#positions, 4 * vertexCount);
-    upload(this.#colors, 4 * vertexCount);
-    upload(this.#triangles, 3 * triangleCount);
   }
 
   dispose(): void {
     this.#geometry.dispose();
+    this.vertices.dispose();
+    this.indices.dispose();
   }
 
-  #reserve(vertices: number, indices: number): void {
-    if (vertices <= this.#positions.count && indices <= this.#triangles.count) return;
-    // Frees the old buffers on the GPU; the geometry comes back with its new ones.
-    this.#geometry.dispose();
-    const [v, t] = [Math.ceil(GROWTH * vertices), Math.ceil(GROWTH * indices)];
-    this.#positions = new THREE.BufferAttribute(new Uint16Array(4 * v), 4);
-    this.#colors = new THREE.BufferAttribute(new Uint8Array(4 * v).fill(255), 4, true);
-    this.#triangles = new THREE.BufferAttribute(new Uint32Array(t), 1);
-    this.#geometry.setAttribute("position", this.#positions.setUsage(THREE.DynamicDrawUsage));
-    this.#geometry.setAttribute("color", this.#colors.setUsage(THREE.DynamicDrawUsage));
-    this.#geometry.setIndex(this.#triangles.setUsage(THREE.DynamicDrawUsage));
-  }
-
-  #write(): void {
-    const triangles = this.#triangles.array;
-    let vertexAt = 0;
-    let indexAt = 0;
-    for (const row of this.#rows.values()) {
-      this.#writeVertices(row, vertexAt);
-      const indices = row.triangles;
-      for (let i = 0; i < indices.length; i++) triangles[indexAt + i] = vertexAt + indices[i];
-      vertexAt += row.vertexCount;
-      indexAt += indices.length;
+  /**
+   * three.js notices another buffer only by another attribute. It draws by bare buffers as well as
+   * by its own attributes; its types do not say so.
+   */
+  #reserve({ vertexCapacity, indexCapacity }: RegionChange): void {
+    const type = this.#gl.UNSIGNED_INT as THREE.AttributeGPUType;
+    if (this.vertices.reserve(VERTEX_WORDS * vertexCapacity)) {
+      const { buffer } = this.vertices;
+      const corner = new THREE.GLBufferAttribute(
+        buffer, type, VERTEX_WORDS, WORD_BYTES, vertexCapacity,
+      );
+      this.#geometry.setAttribute("corner", corner as unknown as THREE.BufferAttribute);
     }
-  }
-
-  #writeVertices(row: MeshRow, at: number): void {
-    const positions = this.#positions.array;
-    const colors = this.#colors.array;
-    const { vertices, colors: rgb } = row;
-    const x = (row.x - this.#origin[0]) * BLOCK_STEPS;
-    const y = (row.y - this.#origin[1]) * BLOCK_STEPS;
-    const z = (row.z - this.#origin[2]) * BLOCK_STEPS;
-    for (let from = 0, to = 4 * at; from < vertices.length; from += 3, to += 4) {
-      positions[to] = x + vertices[from];
-      positions[to + 1] = y + vertices[from + 1];
-      positions[to + 2] = z + vertices[from + 2];
-      colors[to] = rgb[from];
-      colors[to + 1] = rgb[from + 1];
-      colors[to + 2] = rgb[from + 2];
+    if (this.indices.reserve(indexCapacity)) {
+      const { buffer } = this.indices;
+      const index = new THREE.GLBufferAttribute(buffer, type, 1, WORD_BYTES, indexCapacity);
+      this.#geometry.setIndex(index as unknown as THREE.BufferAttribute);
     }
   }
 }
 
-/** Send the first `count` elements to the GPU with the next drawing. */
-function upload(attribute: THREE.BufferAttribute, count: number): void {
-  attribute.clearUpdateRanges();
-  attribute.addUpdateRange(0, count);
-  attribute.needsUpdate = true;
+/** Words on the GPU; what is there stays when it grows. */
+class GrowingBuffer {
+  readonly #gl: WebGL2RenderingContext;
+  readonly #target: GLenum;
+  #buffer: WebGLBuffer;
+  #words = 0;
+
+  constructor(gl: WebGL2RenderingContext, target: GLenum) {
+    this.#gl = gl;
+    this.#target = target;
+    this.#buffer = gl.createBuffer();
+  }
+
+  get buffer(): WebGLBuffer {
+    return this.#buffer;
+  }
+
+  /** Return whether it is another buffer now. */
+  reserve(words: number): boolean {
+    if (words <= this.#words) return false;
+    const gl = this.#gl;
+    const grown = this.#create();
+    gl.bindBuffer(gl.COPY_WRITE_BUFFER, grown);
+    gl.bufferData(gl.COPY_WRITE_BUFFER, WORD_BYTES * words, gl.DYNAMIC_DRAW);
+    if (this.#words > 0) {
+      gl.bindBuffer(gl.COPY_READ_BUFFER, this.#buffer);
+      const bytes = WORD_BYTES * this.#words;
+      gl.copyBufferSubData(gl.COPY_READ_BUFFER, gl.COPY_WRITE_BUFFER, 0, 0, bytes);
+    }
+    gl.deleteBuffer(this.#buffer);
+    this.#buffer = grown;
+    this.#words = words;
+    return true;
+  }
+
+  write(at: number, words: Uint32Array, from: number, count: number): void {
+    if (count === 0) return; // WebGL would take it for "all that is left"
+    const gl = this.#gl;
+    gl.bindBuffer(gl.COPY_WRITE_BUFFER, this.#buffer);
+    gl.bufferSubData(gl.COPY_WRITE_BUFFER, WORD_BYTES * at, words, from, count);
+  }
+
+  dispose(): void {
+    this.#gl.deleteBuffer(this.#buffer);
+  }
+
+  /** WebGL wants to know from the first binding on whether it is one of indices. */
+  #create(): WebGLBuffer {
+    const gl = this.#gl;
+    const buffer = gl.createBuffer();
+    const bound = gl.getParameter(gl.VERTEX_ARRAY_BINDING) as WebGLVertexArrayObject | null;
+    gl.bindVertexArray(null); // it would remember the indices
+    gl.bindBuffer(this.#target, buffer);
+    gl.bindBuffer(this.#target, null);
+    gl.bindVertexArray(bound);
+    return buffer;
+  }
 }

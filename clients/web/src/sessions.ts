@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The server's list of sessions, and which of them to show. */
+import { get } from "./api";
+import type { Units } from "./protocol";
 
 /** The fields of SessionInfo (maps.proto) that the viewer needs. */
 export interface SessionInfo {
@@ -7,21 +9,29 @@ export interface SessionInfo {
   readonly name: string;
   readonly state: string;
   readonly created_ns: string | number;
+  readonly units?: Units;
+  /** Where the scale is from: sensor, given, imu, network, declared or none. */
+  readonly scale_source?: string;
+  /** The camera's calibration is a guess from the picture's size. */
+  readonly camera_guessed?: boolean;
 }
 
 const LIVE_STATES = new Set(["active", "waiting", "paused"]);
 
 export const isLive = (info: SessionInfo): boolean => LIVE_STATES.has(info.state);
 
-/** Ask the server. Throws when it cannot be reached or answers with an error. */
+export const sessionPath = (session: string): string =>
+  `v1/sessions/${encodeURIComponent(session)}`;
+
+/** Ask the server. Throws HttpError, or TypeError when it cannot be reached. */
 export async function listSessions(): Promise<SessionInfo[]> {
-  const answer = await fetch("v1/sessions", {
-    headers: { Accept: "application/json" },
-    signal: AbortSignal.timeout(5000),
-  });
-  if (!answer.ok) throw new Error(`/v1/sessions: HTTP ${answer.status}`);
-  const body = (await answer.json()) as { sessions?: SessionInfo[] };
+  const body = (await (await get("v1/sessions")).json()) as { sessions?: SessionInfo[] };
   return (body.sessions ?? []).sort(newestLiveFirst);
+}
+
+/** One session: a watcher's token does not open the list. Throws as `listSessions`. */
+export async function getSession(session: string): Promise<SessionInfo> {
+  return (await (await get(sessionPath(session))).json()) as SessionInfo;
 }
 
 export function newestLiveFirst(a: SessionInfo, b: SessionInfo): number {

@@ -1,41 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where the viewer looks from. `fit` keeps the whole map in sight from a little above and behind
- * the recording camera; `follow` flies behind that camera; `free` is what the user made of it.
+ * Where the viewer looks from. `orbit` turns around a point; until the user takes hold of it, it
+ * keeps the whole map in sight from a little above and behind the recording camera. `fly` moves
+ * freely, `follow` chases the recording camera.
  */
 import * as THREE from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 
+import { Fly } from "./fly";
 import type { Spread } from "./map";
 import type { TrajectoryRow } from "./protocol";
 
-export type ViewMode = "fit" | "follow" | "free";
+export const VIEW_MODES = ["orbit", "fly", "follow"] as const;
+export type ViewMode = (typeof VIEW_MODES)[number];
 
 /** What the view is about. */
 export interface Subject {
-  readonly spread: Spread | null;
-  readonly first: TrajectoryRow | undefined;
-  readonly newest: TrajectoryRow | undefined;
+  spread: Spread | null;
+  first: TrajectoryRow | undefined;
+  newest: TrajectoryRow | undefined;
+  /** A metre, or what takes its place in a map without scale. */
+  scale: number;
 }
 
-/** Most of a map lies within so many standard deviations of its middle. */
-const FIT_DEVIATIONS = 1.5;
+/** Of the sphere around the map's box, which the corners alone reach. */
+const FIT_SHARE = 0.8;
 const FIT_ELEVATION_RAD = 0.6;
-const MIN_RADIUS_M = 0.4;
-const FOLLOW_BEHIND_M = 1.1;
-const FOLLOW_ABOVE_M = 0.55;
-const FOLLOW_AHEAD_M = 1.2;
+const MIN_RADIUS = 0.4;
+const FOLLOW_BEHIND = 1.1;
+const FOLLOW_ABOVE = 0.55;
+const FOLLOW_AHEAD = 1.2;
+const FLY_TO_ORBIT = 1.5;
 const SETTLE_S = 0.45;
 const UP = new THREE.Vector3(0, 0, 1);
 
 export class View {
   readonly camera = new THREE.PerspectiveCamera(55, 1, 0.02, 500);
   readonly controls: OrbitControls;
-  /** Called when the mode changes. */
-  modeChanged: (mode: ViewMode) => void = () => {};
-  #mode: ViewMode = "fit";
+  readonly fly: Fly;
+  /** Called when the mode, or whether all is kept in sight, changes. */
+  modeChanged: () => void = () => {};
+  #mode: ViewMode = "orbit";
+  #isFitting = true;
   readonly #eye = new THREE.Vector3();
   readonly #target = new THREE.Vector3();
+  readonly #heading = new THREE.Vector3();
+  readonly #size = new THREE.Vector3();
+  readonly #turn = new THREE.Quaternion();
+  #scale = 1;
   /** Jump instead of gliding: for the first view, and for who prefers less motion. */
   #jump = true;
   readonly #reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -48,89 +60,141 @@ export class View {
     this.controls.dampingFactor = 0.12;
     this.controls.zoomToCursor = true;
     this.controls.screenSpacePanning = true;
-    this.controls.addEventListener("start", () => this.setMode("free"));
+    this.controls.addEventListener("start", () => this.#takeHold());
     this.controls.listenToKeyEvents(canvas);
     canvas.addEventListener("keydown", (event) => {
-      if (event.key.startsWith("Arrow")) this.setMode("free");
+      if (event.key.startsWith("Arrow") && this.#mode !== "fly") this.#takeHold();
     });
+    this.fly = new Fly(canvas, this.camera);
   }
 
   get mode(): ViewMode {
     return this.#mode;
   }
 
+  /** Whether the whole map is kept in sight. */
+  get isFitting(): boolean {
+    return this.#mode === "orbit" && this.#isFitting;
+  }
+
   setMode(mode: ViewMode): void {
     if (this.#mode === mode) return;
+    if (this.#mode === "fly") this.#orbitAhead();
     this.#mode = mode;
-    this.modeChanged(mode);
+    this.#isFitting = false;
+    this.controls.enabled = mode !== "fly";
+    this.fly.enabled = mode === "fly";
+    this.modeChanged();
+  }
+
+  /** Keep the whole map in sight from now on. */
+  fit(): void {
+    this.setMode("orbit");
+    this.#isFitting = true;
+    this.modeChanged();
   }
 
   /** Start over with an empty scene. */
   reset(): void {
-    this.setMode("fit");
+    if (this.#mode !== "follow") this.fit();
     this.#jump = true;
   }
 
   /** Turn around `point` from now on, gliding there. */
   focus(point: THREE.Vector3): void {
-    this.setMode("free");
-    this.camera.position.add(point.clone().sub(this.controls.target).multiplyScalar(0.5));
+    this.#takeHold();
+    this.#target.copy(point).sub(this.controls.target).multiplyScalar(0.5);
+    this.camera.position.add(this.#target);
     this.controls.target.copy(point);
   }
 
   /** Move on by `elapsedS`; return whether the picture changes. */
   update(subject: Subject, elapsedS: number): boolean {
-    const wanted = this.mode !== "free" && this.#aim(subject);
-    if (!wanted) return this.controls.update(elapsedS);
-    const share = this.#jump || this.#reducedMotion.matches ? 1 : 1 - Math.exp(-elapsedS / SETTLE_S);
+    this.#reach(subject);
+    if (this.#mode === "fly") return this.fly.update(elapsedS, subject.scale);
+    return this.#aim(subject) ? this.#glide(elapsedS) : this.controls.update(elapsedS);
+  }
+
+  /** The user moves the camera: it no longer moves by itself. */
+  #takeHold(): void {
+    this.setMode("orbit");
+    this.#isFitting = false;
+    this.modeChanged();
+  }
+
+  #glide(elapsedS: number): boolean {
+    const isJump = this.#jump || this.#reducedMotion.matches;
+    const share = isJump ? 1 : 1 - Math.exp(-elapsedS / SETTLE_S);
     this.#jump = false;
     const { position } = this.camera;
     const target = this.controls.target;
-    const stillM = 1e-4 * position.distanceTo(target);
-    if (position.distanceTo(this.#eye) + target.distanceTo(this.#target) < stillM) return false;
+    const still = 1e-4 * position.distanceTo(target);
+    if (position.distanceTo(this.#eye) + target.distanceTo(this.#target) < still) return false;
     position.lerp(this.#eye, share);
     target.lerp(this.#target, share);
     this.controls.update(elapsedS);
     return true;
   }
 
-  /** Find eye and target of the present mode; false if there is nothing to look at yet. */
-  #aim({ spread, first, newest }: Subject): boolean {
-    if (this.mode === "follow" && newest !== undefined) {
-      this.#aimBehind(newest);
+  /** What lies closer or farther is not drawn: both go with the map's size. */
+  #reach({ spread, scale }: Subject): void {
+    const size = spread === null ? 0 : this.#extent(spread).length();
+    const far = Math.max(500 * scale, 2 ** Math.ceil(Math.log2(20 * size + scale)));
+    if (this.#scale === scale && this.camera.far === far) return;
+    this.#scale = scale;
+    this.camera.near = 0.02 * scale;
+    this.camera.far = far;
+    this.camera.updateProjectionMatrix();
+  }
+
+  #orbitAhead(): void {
+    this.camera.getWorldDirection(this.#heading);
+    const { target } = this.controls;
+    target.copy(this.camera.position).addScaledVector(this.#heading, FLY_TO_ORBIT * this.#scale);
+  }
+
+  /** Find eye and target of the present mode; false if the user moves it, or nothing is there. */
+  #aim(subject: Subject): boolean {
+    if (this.#mode === "follow" && subject.newest !== undefined) {
+      this.#aimBehind(subject.newest, subject.scale);
       return true;
     }
-    if (spread === null) return false;
-    this.#aimAtAll(spread, first);
+    if (!this.isFitting || subject.spread === null) return false;
+    this.#aimAtAll(subject.spread, subject);
     return true;
   }
 
-  #aimBehind(newest: TrajectoryRow): void {
-    const forward = forwardWorld(newest);
-    this.#eye.fromArray(newest.positionM).addScaledVector(forward, -FOLLOW_BEHIND_M);
-    this.#eye.z += FOLLOW_ABOVE_M;
-    this.#target.fromArray(newest.positionM).addScaledVector(forward, FOLLOW_AHEAD_M);
+  #aimBehind(newest: TrajectoryRow, scale: number): void {
+    const forward = this.#forward(newest);
+    this.#eye.fromArray(newest.positionM).addScaledVector(forward, -FOLLOW_BEHIND * scale);
+    this.#eye.z += FOLLOW_ABOVE * scale;
+    this.#target.fromArray(newest.positionM).addScaledVector(forward, FOLLOW_AHEAD * scale);
   }
 
-  #aimAtAll(spread: Spread, first: TrajectoryRow | undefined): void {
-    const heading = first === undefined ? new THREE.Vector3(1, 1, 0) : forwardWorld(first);
+  #aimAtAll(spread: Spread, { first, scale }: Subject): void {
+    const heading = first === undefined ? this.#heading.set(1, 1, 0) : this.#forward(first);
     heading.z = 0;
     if (heading.lengthSq() < 1e-6) heading.set(1, 0, 0);
     // A little off the camera's axis shows the depth of a room better than straight on.
     heading.normalize().applyAxisAngle(UP, -0.35);
-    const radiusM = Math.max(MIN_RADIUS_M, FIT_DEVIATIONS * spread.deviationM);
+    const radius = Math.max(MIN_RADIUS * scale, (FIT_SHARE * this.#extent(spread).length()) / 2);
     const halfAngle = (this.camera.fov / 2) * (Math.PI / 180);
     const narrow = Math.min(1, this.camera.aspect);
-    const distanceM = radiusM / Math.sin(Math.atan(Math.tan(halfAngle) * narrow));
-    this.#target.fromArray(spread.centerM);
+    const distance = radius / Math.sin(Math.atan(Math.tan(halfAngle) * narrow));
+    this.#target.fromArray(spread.low).addScaledVector(this.#extent(spread), 0.5);
     this.#eye
       .copy(this.#target)
-      .addScaledVector(heading, -distanceM * Math.cos(FIT_ELEVATION_RAD))
-      .addScaledVector(UP, distanceM * Math.sin(FIT_ELEVATION_RAD));
+      .addScaledVector(heading, -distance * Math.cos(FIT_ELEVATION_RAD))
+      .addScaledVector(UP, distance * Math.sin(FIT_ELEVATION_RAD));
   }
-}
 
-/** The camera's optical axis, +Z, in the world. */
-function forwardWorld(row: TrajectoryRow): THREE.Vector3 {
-  return new THREE.Vector3(0, 0, 1).applyQuaternion(new THREE.Quaternion(...row.quatXyzw));
+  /** From corner to corner of the map's box. */
+  #extent({ low, high }: Spread): THREE.Vector3 {
+    return this.#size.set(high[0] - low[0], high[1] - low[1], high[2] - low[2]);
+  }
+
+  /** The camera's optical axis, +Z, in the world. */
+  #forward(row: TrajectoryRow): THREE.Vector3 {
+    return this.#heading.set(0, 0, 1).applyQuaternion(this.#turn.fromArray(row.quatXyzw));
+  }
 }

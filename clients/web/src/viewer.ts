@@ -1,34 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One session on the screen: its messages become map, trajectory and picture. */
+/**
+ * One session on the screen. Messages go from the socket to the mirror's thread as they are; what
+ * comes back is ready for the GPU. This thread copies bytes and draws, nothing else.
+ */
+import { ServerClock } from "./clock";
 import { Connection, type ConnectionState, type Follower } from "./connection";
-import { type Hash64, MapState } from "./map";
-import { Progress } from "./progress";
-import { type Delta, type Status, decode } from "./protocol";
+import { Latency } from "./latency";
+import { Meter, ownMs } from "./meter";
+import type { FromMirror, Summary, ToMirror, Update } from "./mirror";
+import type { Status } from "./protocol";
 import { Rate } from "./rate";
 import { Scene } from "./scene";
-import { Trajectory } from "./trajectory";
 
 const VIEWPOINT_PERIOD_MS = 500;
-const VIEWPOINT_STEP_M = 0.05;
+const VIEWPOINT_STEP = 0.05;
+
+const NOTHING: Summary = {
+  epoch: 0n,
+  revision: 0n,
+  since: 0n,
+  hash: 0n,
+  serverHash: 0n,
+  verdict: "behind",
+  blocks: 0,
+  triangles: 0,
+  poses: 0,
+  spread: null,
+  voxelSizeM: 0,
+  units: "m",
+};
 
 export class Viewer implements Follower {
-  readonly map: MapState;
-  readonly progress = new Progress();
-  readonly trajectory = new Trajectory();
   readonly scene: Scene;
   readonly received = new Rate();
+  readonly latency = new Latency();
+  /** Main-thread time of each update with all its messages, ms. */
+  readonly messageMs = new Meter();
   status: Status | null = null;
+  summary: Summary = NOTHING;
+  /** When the map last changed, by `performance.now`; null: not yet. */
+  changedAtMs: number | null = null;
   /** Called when the connection's state changes. */
   connectionChanged: (state: ConnectionState) => void = () => {};
+  /** Called when the page's worker has died: nothing new comes any more. */
+  failed: (reason: string) => void = () => {};
+  readonly #mirror = new Worker(new URL("./mirror_worker.ts", import.meta.url), { type: "module" });
+  readonly #clock = new ServerClock();
   #connection: Connection | null = null;
   #session: string | null = null;
-  #sentViewpointM: readonly [number, number, number] = [NaN, NaN, NaN];
+  #generation = 0;
+  #sentMessages = 0;
+  #isWhole = true;
+  #handledMs = 0;
+  #sentViewpoint: readonly [number, number, number] = [NaN, NaN, NaN];
   #trusted = true;
 
   /** Throws when the browser has no WebGL 2. */
-  constructor(canvas: HTMLCanvasElement, hash64: Hash64) {
-    this.map = new MapState(hash64);
-    this.scene = new Scene(canvas, this.map, this.trajectory);
+  constructor(canvas: HTMLCanvasElement) {
+    this.scene = new Scene(canvas);
+    this.scene.shown = (captureNs) => this.latency.shown(captureNs, this.#clock.nowMs());
+    this.scene.lost = () => this.#tell({ kind: "forget" });
+    canvas.addEventListener("dblclick", (event) => this.#pick(event));
+    this.#mirror.onmessage = (event: MessageEvent<FromMirror>) => this.#hear(event.data);
+    this.#mirror.onerror = (event) => this.failed(event.message);
+    this.#clock.start();
     window.setInterval(() => this.#tellViewpoint(), VIEWPOINT_PERIOD_MS);
   }
 
@@ -38,6 +73,11 @@ export class Viewer implements Follower {
 
   get connection(): ConnectionState | null {
     return this.#connection?.state ?? null;
+  }
+
+  /** Whether the picture shows all that was received. */
+  get settled(): boolean {
+    return this.#isWhole && this.scene.settled;
   }
 
   /** Leave what is shown and follow another session. */
@@ -55,40 +95,58 @@ export class Viewer implements Follower {
     this.#clear();
   }
 
-  resume(): { since: bigint; epoch: bigint } {
-    this.#sentViewpointM = [NaN, NaN, NaN];
-    return { since: this.progress.since, epoch: this.progress.epoch };
+  /** While the connection is lost: try now. */
+  retry(): void {
+    this.#connection?.retry();
   }
 
-  receive(message: Uint8Array): void {
-    this.received.add(message.length, performance.now());
-    const delta = decode(message);
-    if (this.progress.isNewEpoch(delta)) this.#clear();
-    this.#apply(delta);
-    this.progress.record(delta, this.map.hash);
-    if (delta.layer === "mesh") this.#judge();
+  resume(): { since: bigint; epoch: bigint } {
+    this.#sentViewpoint = [NaN, NaN, NaN];
+    return this.summary;
+  }
+
+  receive(connection: number, bytes: ArrayBuffer): void {
+    const startMs = ownMs();
+    this.received.add(bytes.byteLength, performance.now());
+    this.#sentMessages += 1;
+    this.#isWhole = false;
+    this.#tell({ kind: "message", connection, bytes }, [bytes]);
+    this.#handledMs += ownMs() - startMs;
   }
 
   changed(state: ConnectionState): void {
     this.connectionChanged(state);
   }
 
-  #apply(delta: Delta): void {
-    if (delta.layer === "mesh") {
-      this.scene.voxelSizeM = delta.header.voxelSizeM;
-      for (const row of delta.rows) {
-        this.map.apply(row);
-        this.scene.regions.apply(row);
-      }
-    } else if (delta.layer === "trajectory") {
-      for (const row of delta.rows) this.trajectory.apply(row);
-    } else if (delta.layer === "status") this.status = delta.status;
+  #hear(message: FromMirror): void {
+    if (message.kind === "update") this.#apply(message.update);
+    else if (message.kind === "failed") this.#connection?.fail(message.connection, message.reason);
+    else this.scene.focus(message.point);
+  }
+
+  #apply(update: Update): void {
+    const startMs = ownMs();
+    if (update.generation === this.#generation) {
+      if (update.isNewEpoch) this.scene.clear();
+      const isNews = update.summary.revision !== this.summary.revision;
+      if (isNews) this.changedAtMs = performance.now();
+      this.summary = update.summary;
+      this.status = update.status;
+      this.scene.apply(update);
+      this.#isWhole = update.isWhole && update.messages === this.#sentMessages;
+    }
+    const [verticesWords, indicesWords] = [update.vertices.words, update.indices.words];
+    this.#tell({ kind: "applied", verticesWords, indicesWords }, [verticesWords, indicesWords]);
+    this.#judge();
+    this.messageMs.add(this.#handledMs + ownMs() - startMs);
+    this.#handledMs = 0;
   }
 
   /** A copy that differs from the server's is thrown away once; if it differs again, shown so. */
   #judge(): void {
-    if (this.progress.verdict === "exact") this.#trusted = true;
-    if (this.progress.verdict !== "wrong" || !this.#trusted) return;
+    const { verdict } = this.summary;
+    if (verdict === "exact") this.#trusted = true;
+    if (verdict !== "wrong" || !this.#trusted) return;
     console.warn("mapcast: the map's hash is not the server's, fetching all of it again");
     this.#trusted = false;
     this.#clear();
@@ -96,18 +154,29 @@ export class Viewer implements Follower {
   }
 
   #clear(): void {
-    this.map.clear();
-    this.trajectory.clear();
-    this.progress.reset();
+    this.#generation += 1;
+    this.#tell({ kind: "clear", generation: this.#generation });
+    this.summary = NOTHING;
+    this.changedAtMs = null;
+    this.latency.clear();
     this.scene.clear();
+  }
+
+  #pick(event: MouseEvent): void {
+    const { origin, direction } = this.scene.ray(event.offsetX, event.offsetY);
+    this.#tell({ kind: "pick", origin: origin.toArray(), direction: direction.toArray() });
   }
 
   #tellViewpoint(): void {
     if (this.#connection?.state.kind !== "live") return;
-    const positionM = this.scene.viewpointM;
-    const movedM = Math.hypot(...positionM.map((value, i) => value - this.#sentViewpointM[i]));
-    if (movedM < VIEWPOINT_STEP_M) return;
-    this.#connection.sendViewpoint(positionM);
-    this.#sentViewpointM = positionM;
+    const viewpoint = this.scene.viewpoint;
+    const moved = Math.hypot(...viewpoint.map((value, i) => value - this.#sentViewpoint[i]));
+    if (moved < VIEWPOINT_STEP) return;
+    this.#connection.sendViewpoint(viewpoint);
+    this.#sentViewpoint = viewpoint;
+  }
+
+  #tell(message: ToMirror, transfer: Transferable[] = []): void {
+    this.#mirror.postMessage(message, transfer);
   }
 }

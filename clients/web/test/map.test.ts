@@ -50,12 +50,16 @@ describe("the map", () => {
     expect([map.hash, map.blocks, map.triangles, map.spread(0.02)]).toEqual([0n, 0, 0, null]);
   });
 
-  it("knows its middle, also after changes", () => {
+  it("knows the box around it, without strays, also after changes", () => {
     const map = new MapState(hash64);
     const triangle = [new Uint8Array(9), new Uint8Array(9), new Uint8Array(6)] as const;
-    for (const x of [0, 4, 100]) map.apply(new MeshRow(x, 0, 0, ...triangle));
-    map.apply(new MeshRow(100, 0, 0, new Uint8Array(), new Uint8Array(), new Uint8Array()));
-    expect(map.spread(0.125)).toEqual({ centerM: [2.5, 0.5, 0.5], deviationM: 2 });
+    const none = [new Uint8Array(), new Uint8Array(), new Uint8Array()] as const;
+    for (let i = 0; i < 100; i++) {
+      map.apply(new MeshRow(i % 10, -2, Math.floor(i / 10), ...triangle));
+    }
+    map.apply(new MeshRow(1000, -2, 3, ...triangle));
+    for (let i = 0; i < 10; i++) map.apply(new MeshRow(9, -2, i, ...none));
+    expect(map.spread(0.25)).toEqual({ low: [0, -4, 0], high: [18, -2, 20] });
   });
 });
 

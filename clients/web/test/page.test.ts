@@ -14,10 +14,11 @@ it("a later row of the same frame replaces the earlier one, in the order of time
   for (const row of [pose(0, 0), pose(5, 5), pose(3, 3), pose(5, 6), pose(4, 4)]) {
     trajectory.apply(row);
   }
-  trajectory.rows;
+  trajectory.take();
   trajectory.apply(pose(3, 9));
   expect(trajectory.rows.map((row) => row.positionM[0])).toEqual([0, 9, 4, 6]);
-  expect(trajectory.newest?.captureNs).toBe(5n);
+  expect(trajectory.take()).toMatchObject({ count: 4, from: 1, newest: { captureNs: 5n } });
+  expect(trajectory.take()).toBeNull();
 });
 
 it("live sessions come first, the newest of them on top", () => {

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from clients.cli.accuracy import RunningAte, path_error_m
+from clients.cli.accuracy import RunningAte, path_error_m, true_scale
 from clients.cli.tally import Tally
 from mapcast_client.v1.ingest_pb2 import FrameResult, Pose
 from slam.trajectory import Trajectory
@@ -27,6 +27,22 @@ def test_the_running_error_is_the_errors_of_the_frames_so_far() -> None:
         if index in (7, 19):
             expected = path_error_m(tally.live_trajectory(), truth)
             assert running.rmse_m() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_monocular_path_is_scaled_to_fit() -> None:
+    centres_m = np.random.default_rng(2).normal(size=(20, 3))
+    truth, estimated = path(centres_m), path(4 * centres_m)
+    assert path_error_m(estimated, truth) > 1
+    assert path_error_m(estimated, truth, scaled=True) == pytest.approx(0, abs=1e-9)
+    assert true_scale(estimated, truth) == pytest.approx(0.25)
+    assert true_scale(estimated, None) is None
+    assert true_scale(path(np.zeros((5, 3))), truth) is None
+    tally = Tally()
+    running = RunningAte(tally, truth, scaled=True)
+    for index, (x, y, z) in enumerate(4 * centres_m):
+        pose = Pose(tx=x, ty=y, tz=z, qw=1)
+        tally.add_result(FrameResult(capture_ns=index, world_from_camera=pose), now_s=0)
+    assert running.rmse_m() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_straight_path_has_an_error_too() -> None:

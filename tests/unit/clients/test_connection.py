@@ -1,8 +1,9 @@
 import socket
+from pathlib import Path
 
 import pytest
 
-from clients.cli.connection import Server, free_or_any, reach
+from clients.cli.connection import Credentials, Server, free_or_any, reach
 from mapcast_client.errors import ConnectionLost
 
 
@@ -11,6 +12,15 @@ async def test_a_running_server_has_its_http_port_beside_it() -> None:
         assert server == Server("robot.local:9000", "http://robot.local:8430")
     async with reach("robot.local:9000", "http://robot.local:9001/") as server:
         assert server.viewer_url("/?session=a") == "http://robot.local:9001/?session=a"
+
+
+async def test_tls_of_the_grpc_port_is_tls_of_the_http_port(tmp_path: Path) -> None:
+    trusting = Credentials("a-token", tmp_path / "ca.pem")
+    async with reach("robot.local:9000", None, credentials=trusting) as server:
+        assert server == Server("robot.local:9000", "https://robot.local:8430", trusting)
+        assert "a-token" not in repr(server)
+    async with reach("grpcs://robot.local:9000", None) as server:
+        assert server.http_url == "https://robot.local:8430"
 
 
 async def test_an_http_port_that_is_not_there_says_which_option_names_it() -> None:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from clients.cli.overview import encode_png, looking_at, visible_area_m2
+from clients.cli.overview import encode_png, levelled, looking_at, visible_area_m2
 from mapcast_client import View
 from mapcast_client.v1 import ingest_pb2
 
@@ -34,6 +35,15 @@ def test_looking_at_has_the_target_ahead_and_the_sky_up(eye: list[float]) -> Non
     assert target_camera == pytest.approx([0, 0, np.linalg.norm(eye)])
     assert rotation[2, 1] < 0  # the image's down is the world's down
     assert rotation[2, 0] == pytest.approx(0)  # the horizon is level
+
+
+def test_a_tilted_camera_is_levelled_and_looks_the_same_way() -> None:
+    even = looking_at(np.array([3.0, 0, 2]), np.zeros(3))
+    tilt = np.eye(4)
+    tilt[:3, :3] = Rotation.from_euler("z", 40, degrees=True).as_matrix()
+    assert levelled(even @ tilt) == pytest.approx(even)
+    down = looking_at(np.array([0.1, 0, 2]), np.zeros(3)) @ tilt
+    assert levelled(down) is down
 
 
 async def test_png_keeps_the_colors() -> None:

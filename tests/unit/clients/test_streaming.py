@@ -1,7 +1,9 @@
 """A small sequence with given poses through a real server and its real sockets."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -13,6 +15,9 @@ from clients.cli.streaming import SequenceStream, StreamOptions
 from mapcast_client import connect, frame_message
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
+from replay.opening import open_sequence
+from replay.sequence import RGBD, Sensor
+from replay.video import VideoSequence
 from slam.camera import Calibration, Camera
 from slam.trajectory import Trajectory
 
@@ -25,6 +30,8 @@ class Wall:
     """A wall 1 m ahead, seen by a camera that moves along it."""
 
     name = "wall"
+    sensor: Sensor = RGBD
+    frame_rate_hz = 30.0
     calibration = Calibration(Camera(64, 48, 60, 60, 31.5, 23.5))
 
     def __init__(self, truth: bool = True, broken_at: int | None = None) -> None:
@@ -86,3 +93,41 @@ def test_the_limit_counts() -> None:
     assert SequenceStream(NOWHERE, Wall(), StreamOptions(limit=4)).frame_count == 4
     assert SequenceStream(NOWHERE, Wall(), StreamOptions(limit=99)).frame_count == FRAMES
     assert SequenceStream(NOWHERE, Wall(), StreamOptions()).frame_count == FRAMES
+
+
+async def test_a_monocular_replay_says_what_it_knows() -> None:
+    room = open_sequence("rendered:frames=24", mono=True)
+    async with reach(None, None) as server, replayed(server, room, OPTIONS) as done:
+        report = done.report
+    assert (report.sensor, report.frames, report.rejected) == ("mono", 24, 0)
+    assert report.tracked == 24
+    assert report.ate_final_rmse_m == pytest.approx(0, abs=1e-4)
+    assert report.true_scale == pytest.approx(1, abs=1e-4)
+    frame = report.map_frame
+    assert (frame.units, frame.scale_source) == ("m", "given")
+    assert (frame.width_px, frame.camera_guessed) == (640, False)
+    assert frame.depth_source == "motion_stereo"
+
+
+async def test_a_video_is_a_session_whose_camera_is_guessed(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "phone.mp4")
+    options = StreamOptions(voxel_size_m=0.02)
+    async with reach(None, None) as server, replayed(server, VideoSequence(path), options) as done:
+        report = done.report
+    assert (report.frames, report.rejected, report.tracked) == (5, 0, 0)
+    frame = report.map_frame
+    assert (frame.width_px, frame.height_px, frame.camera_guessed) == (128, 160, True)
+    assert (frame.units, frame.scale_source) == ("unscaled", "none")
+
+
+def write_video(path: Path) -> Path:
+    """Five grey pictures of 160 × 128 px, to be shown upright."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
+        stream.set_display_rotation(-90)
+        for _ in range(5):
+            gray = np.full((128, 160, 3), 128, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(gray, "rgb24")))
+        container.mux(stream.encode(None))
+    return path

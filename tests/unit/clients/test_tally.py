@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from clients.cli.files import write_json
+from clients.cli.map_frame import MapFrame
 from clients.cli.progress import console, print_report, replay_line
 from clients.cli.tally import Percentiles, Report, Tally, tracking_name
 from mapcast_client.errors import InputError
@@ -111,6 +113,12 @@ def test_json_has_the_documented_keys(tmp_path) -> None:
         "delta_bytes",
         "dropped",
         "map_hash",
+        "sensor",
+        "fused",
+        "rejected",
+        "rejection",
+        "map_frame",
+        "true_scale",
     ]
     assert written["latency_ms"] == {"p50": 20.0, "p95": 80.0}
     assert list(written["stage_ms"]) == ["decode", "track", "fuse", "mesh"]
@@ -134,6 +142,51 @@ def test_the_table_shows_every_figure() -> None:
         "1,234 blocks",
     ):
         assert text in shown
+
+
+def test_the_table_of_a_monocular_replay_says_what_is_guessed() -> None:
+    frame = MapFrame(
+        units="unscaled",
+        scale_source="none",
+        depth_source="motion_stereo",
+        camera_guessed=True,
+        width_px=364,
+        height_px=674,
+        field_of_view_deg=65.0,
+    )
+    report = replace(
+        REPORT,
+        sensor="mono",
+        fused=7,
+        rejected=2,
+        rejection="too [small]",
+        map_frame=frame,
+        ate_final_rmse_m=0.0456,
+        true_scale=0.5,
+    )
+    with console.capture() as capture:
+        print_report(report, "desk")
+    shown = " ".join(capture.get().replace("│", " ").split())
+    for text in (
+        "2, the first because: too [small]",
+        "motion stereo; 7 depth images in the map",
+        "guessed from 364×674 (field of view 65° across the longer side)",
+        "unknown: map units",
+        "0.0456 m RMSE, scaled to fit",
+        "0.500 m per unit of the map",
+    ):
+        assert text in shown
+    assert json.loads(json.dumps(report.to_json()))["map_frame"]["camera_guessed"] is True
+
+
+def test_a_posed_frame_without_depth_counts_as_tracked() -> None:
+    tally = Tally()
+    tracked = FrameResult(index=1, status=FrameResult.STATUS_TRACKED, world_from_camera=Pose(qw=1))
+    refused = FrameResult(index=2, status=FrameResult.STATUS_REJECTED, reason="too small")
+    later = FrameResult(index=3, status=FrameResult.STATUS_REJECTED, reason="too large")
+    for result in (tracked, refused, later):
+        tally.add_result(result, now_s=0)
+    assert (tally.tracked, tally.rejected, tally.rejection) == (1, 2, "too small")
 
 
 def test_the_line_fits_into_80_columns() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fusion.live_map import LiveMap
+from fusion.monocular import Scale
 from fusion.volume import VolumeSettings
 from mapcast_client.errors import FrameError, InputError
 from mapcast_client.mesh import TriangleMesh
@@ -11,6 +12,7 @@ from mapcast_client.rows import MeshRow, MeshRows
 from slam.camera import Calibration, Camera
 from slam.frame import Frame
 from slam.given import GivenPoseTracker
+from slam.imu import ImuSamples
 from slam.tracker import TrackedFrame, TrackingState
 
 CAMERA = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
@@ -28,7 +30,7 @@ def wall(index: int, x_m: float = 0.0) -> Frame:
 
 def live_map() -> LiveMap:
     """A map of given poses."""
-    return LiveMap(CAMERA, SETTINGS, GivenPoseTracker(Calibration(CAMERA)), np.eye(4))
+    return LiveMap(CAMERA, SETTINGS, GivenPoseTracker(Calibration(CAMERA)), Scale("given"))
 
 
 def followed(map_: LiveMap, frames: list[Frame], every: int) -> dict[tuple[int, ...], MeshRow]:
@@ -66,6 +68,11 @@ def test_poses_are_answered_and_kept() -> None:
 class LostTracker:
     """Never finds the camera."""
 
+    world_from_tracker = np.eye(4)
+
+    def add_imu(self, samples: ImuSamples) -> None:
+        """No use for them."""
+
     def track(self, frame: Frame) -> TrackedFrame:
         """Always lost."""
         return TrackedFrame(TrackingState.LOST)
@@ -75,7 +82,7 @@ class LostTracker:
 
 
 def test_a_lost_frame_changes_nothing() -> None:
-    map_ = LiveMap(CAMERA, SETTINGS, LostTracker(), np.eye(4))
+    map_ = LiveMap(CAMERA, SETTINGS, LostTracker(), Scale("sensor"))
     fused = map_.push(wall(0))
     assert fused.world_from_camera is None
     assert fused.tracked.state is TrackingState.LOST

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numba
 import numpy as np
 import pytest
@@ -274,6 +276,9 @@ def test_images_that_do_not_fit_are_refused(settings, camera):
         Frame(7, 0, good.color, good.depth.astype(np.float64), 1.0),
         Frame(7, 0, good.color[..., :1], good.depth, 1.0),
         Frame(7, 0, good.color.astype(np.uint16), good.depth, 1.0),
+        Frame(7, 0, good.color),
+        replace(good, index=7, confidence=np.ones((5, 5), np.uint8)),
+        replace(good, index=7, confidence=np.ones(good.depth.shape, np.float32)),
     ):
         with pytest.raises(FrameError, match="frame 7"):
             volume.integrate(frame, np.eye(4))
@@ -294,8 +299,8 @@ def test_kernels_are_compiled_for_one_layout_each(settings, camera, views):
     frame, pose = views[0]
     fused(settings, camera, [(frame, pose)])
     fused(settings, camera, [(as_millimetres(frame), pose)])
+    known = len(pack_pixels.signatures), len(integrate_blocks.signatures)
     writable = Frame(0, 0, frame.color.copy(), frame.depth.copy(), 1.0)
     strided = Frame(0, 0, frame.color[:, ::-1], np.asfortranarray(frame.depth), 1)
     fused(settings, camera, [(writable, pose), (strided, pose)])
-    assert len(pack_pixels.signatures) == 2
-    assert len(integrate_blocks.signatures) == 1
+    assert (len(pack_pixels.signatures), len(integrate_blocks.signatures)) == known

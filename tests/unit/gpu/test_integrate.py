@@ -133,6 +133,78 @@ def test_weight_stops_at_its_limit(view):
     assert ((blocks.pool.counts & 0xFFFF)[full] == 65535).all()
 
 
+def test_the_observation_that_fills_a_voxel_counts_for_what_there_is_room(view):
+    """A full voxel's mean is that of what it took, and nothing of it can be taken out."""
+    depth_m, color, pose = view
+    blocks = CpuBlocks(GRID, CAMERA, 4096)
+    camera_from_world = np.linalg.inv(pose)
+    blocks.load(depth_m, 1.0, color, np.full((30, 40), 255, np.uint8))
+    touched, _ = blocks.touch(pose, allocate=True)
+    for _ in range(256):
+        assert blocks.integrate(touched, camera_from_world, removing=False) == 0
+    seen = (blocks.pool.counts & 0xFFFF) == 65280
+    steps = blocks.pool.sdf_sum // 65280
+    blocks.load(depth_m, 1.0, color, np.full((30, 40), 254, np.uint8))
+    assert blocks.integrate(touched, camera_from_world, removing=False) == 0
+    blocks.load(depth_m, 1.0, color, np.full((30, 40), 8, np.uint8))
+    assert blocks.integrate(touched, camera_from_world, removing=False) == seen.sum() > 5000
+    for _ in range(2):
+        assert ((blocks.pool.counts & 0xFFFF) == np.where(seen, 65535, 0)).all()
+        np.testing.assert_array_equal(blocks.pool.sdf_sum, steps * np.where(seen, 65535, 0))
+        blocks.integrate(touched, camera_from_world, removing=True)
+
+
+def test_confidence_counts_as_so_many_observations(view):
+    """Distance by confidence, colour once; a pixel without confidence has no depth."""
+    depth_m, color, pose = view
+    camera_from_world = np.linalg.inv(pose)
+    confidence = np.zeros((30, 40), np.uint8)
+    confidence[:, 10:20], confidence[:, 20:] = 1, 5
+    weighed, repeated = CpuBlocks(GRID, CAMERA, 4096), CpuBlocks(GRID, CAMERA, 4096)
+    for blocks in (weighed, repeated):
+        blocks.load(depth_m, 1.0, color, confidence)
+        touched, _ = blocks.touch(pose, allocate=True)
+    weighed.integrate(touched, camera_from_world, removing=False)
+    for times in (1, 5):
+        repeated.load(np.where(confidence == times, depth_m, 0).astype(np.float32), 1.0, color)
+        for _ in range(times):
+            repeated.integrate(touched, camera_from_world, removing=False)
+
+    np.testing.assert_array_equal(weighed.pool.sdf_sum, repeated.pool.sdf_sum)
+    weight, colored = weighed.pool.counts & 0xFFFF, weighed.pool.counts >> 16
+    np.testing.assert_array_equal(weight, repeated.pool.counts & 0xFFFF)
+    assert set(np.unique(weight)) == {0, 1, 5}
+    assert set(np.unique(colored)) == {0, 1}
+
+
+def test_change_is_that_of_the_mean_whatever_the_weights(view):
+    """Summed over a block, in truncations; what crosses the weight to be meshed adds 1024."""
+    depth_m, color, pose = view
+    blocks = CpuBlocks(GRID, CAMERA, 4096)
+    camera_from_world = np.linalg.inv(pose)
+    one, other = np.random.default_rng(5).integers(1, 9, (2, 30, 40), dtype=np.uint8)
+
+    def means():
+        weight = blocks.pool.counts[: blocks.count] & 0xFFFF
+        return blocks.pool.sdf_sum[: blocks.count] / np.maximum(weight, 1) / 32767, weight
+
+    for confidence, scale, removing in ((one, 1, False), (other, 0.99, False), (one, 1, True)):
+        blocks.load(depth_m * np.float32(scale), 1.0, color, confidence)
+        touched, _ = blocks.touch(pose, allocate=True)
+        blocks.pool.change[:] = 0
+        before, weight_before = means()
+        blocks.integrate(touched, camera_from_world, removing)
+        after, weight_after = means()
+        crossed = (weight_before >= GRID.min_weight) != (weight_after >= GRID.min_weight)
+        meant = np.where((weight_before > 0) & (weight_after > 0), np.abs(after - before), 0)
+        np.testing.assert_allclose(
+            blocks.pool.change[: blocks.count, 0],
+            (meant + 1024 * crossed).sum(1),
+            rtol=1e-4,
+            atol=1e-3,
+        )
+
+
 def test_change_tells_blocks_and_their_lower_neighbours(view):
     depth_m, color, pose = view
     blocks = CpuBlocks(GRID, CAMERA, 4096)

@@ -44,6 +44,7 @@ class Peer(ingest_pb2_grpc.IngestServicer, maps_pb2_grpc.MapsServicer):
     connections: Sequence[Sequence[bytes]] = ()
     """The messages of each connection to Subscribe; after the last one they stay open."""
     answering: asyncio.Event = field(default_factory=asyncio.Event)
+    samples: list[ingest_pb2.ImuSample] = field(default_factory=list)
     received: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until_frames(self, count: int) -> None:
@@ -58,10 +59,13 @@ class Peer(ingest_pb2_grpc.IngestServicer, maps_pb2_grpc.MapsServicer):
         async for message in request_iterator:
             if message.HasField("open"):
                 self.opens.append(message.open)
-                if not message.open.calibration.camera.width_px:
+                is_mono = message.open.sensor == ingest_pb2.SENSOR_MONO
+                if not (is_mono or message.open.calibration.camera.width_px):
                     yield error(Error.CODE_INVALID_ARGUMENT, "camera width_px is 0", True)
                     return
                 yield ingest_pb2.ServerMessage(opened=ingest_pb2.Opened(session="s1", window=2))
+            elif message.HasField("imu"):
+                self.samples += message.imu.samples
             elif message.HasField("frame"):
                 async with self.received:
                     self.frames.append(message.frame)

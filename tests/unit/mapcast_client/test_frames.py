@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from mapcast_client import calibration_message, encoded_frame_message, frame_message
+from mapcast_client import (
+    calibration_message,
+    encoded_frame_message,
+    frame_message,
+    i420_frame_message,
+    imu_message,
+)
 from mapcast_client.errors import FrameError, InputError
 from mapcast_client.v1 import ingest_pb2
 
@@ -83,6 +89,67 @@ def test_encoded_images_are_recognised() -> None:
     assert (message.depth.width_px, message.depth.height_px) == (640, 480)
     as_png = encoded_frame_message(1, 2, PNG, PNG, 640, 480)
     assert as_png.color.encoding == ingest_pb2.IMAGE_ENCODING_PNG
+
+
+def test_webp_is_an_encoding_and_depth_may_be_missing() -> None:
+    webp = b"RIFF\x24\0\0\0WEBPVP8 "
+    message = encoded_frame_message(1, 2, webp, None, 640, 480)
+    assert message.color.encoding == ingest_pb2.IMAGE_ENCODING_WEBP
+    assert not message.HasField("depth")
+    with pytest.raises(FrameError, match="JPEG, PNG or WebP"):
+        encoded_frame_message(1, 2, b"RIFF\x24\0\0\0WAVEfmt ", None, 640, 480)
+
+
+def test_a_monocular_frame_has_no_depth() -> None:
+    message = frame_message(7, 9, COLOR)
+    assert message.color.data == bytes(range(36))
+    assert not message.HasField("depth")
+
+
+def test_decoded_video_travels_as_its_planes() -> None:
+    planes = np.arange(6 * 2, dtype=np.uint8).reshape(6, 2)
+    message = i420_frame_message(3, 4, planes)
+    assert (message.index, message.capture_ns) == (3, 4)
+    assert message.color.encoding == ingest_pb2.IMAGE_ENCODING_I420
+    assert (message.color.width_px, message.color.height_px) == (2, 4)
+    assert message.color.data == bytes(range(12))
+
+
+@pytest.mark.parametrize(
+    "planes",
+    [
+        np.zeros((6, 2), np.float32),
+        np.zeros((6, 2, 3), np.uint8),
+        np.zeros((0, 2), np.uint8),
+        np.zeros((4, 2), np.uint8),
+        np.zeros((6, 3), np.uint8),
+    ],
+)
+def test_other_planes_are_frame_errors(planes: np.ndarray) -> None:
+    with pytest.raises(FrameError, match=r"must be .*\(H \* 3/2, W\)"):
+        i420_frame_message(0, 0, planes)
+
+
+def test_imu_samples_travel_in_their_order() -> None:
+    rates = np.array([[1.0, 2, 3], [4, 5, 6]])
+    batch = imu_message(np.array([10, 20]), rates, 10 * rates)
+    assert [sample.capture_ns for sample in batch.samples] == [10, 20]
+    second = batch.samples[1]
+    assert (second.gx, second.gy, second.gz) == (4, 5, 6)
+    assert (second.ax, second.ay, second.az) == (40, 50, 60)
+
+
+@pytest.mark.parametrize(
+    ("instants", "rates", "message"),
+    [
+        ([10, 20], np.zeros((1, 3)), r"angular_velocity is \(1, 3\), must be \(2, 3\)"),
+        ([10, 20], np.full((2, 3), np.nan), "finite"),
+        ([10, 10], np.zeros((2, 3)), "does not increase"),
+    ],
+)
+def test_imu_samples_that_cannot_be(instants: list[int], rates: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        imu_message(np.array(instants), rates, np.zeros((2, 3)))
 
 
 @pytest.mark.parametrize(("color", "depth"), [(b"GIF89a", PNG), (JPEG, b"II*\0"), (b"", PNG)])

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import pytest
 from scripted_peer import Peer
@@ -26,6 +27,50 @@ async def test_every_frame_gets_its_result(peer: Peer) -> None:
     assert peer.opens[0].name == "desk"
     assert peer.opens[0].policy == ingest_pb2.POLICY_LOSSLESS
     assert peer.opens[0].pose_source == ingest_pb2.POSE_SOURCE_TRACKED
+
+
+async def test_a_monocular_session_needs_no_calibration(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        await client.open(
+            sensor="mono", depth="motion_stereo", model="desk", scene_depth_m=1.5, name="phone"
+        )
+    (request,) = peer.opens
+    assert request.sensor == ingest_pb2.SENSOR_MONO
+    assert not request.HasField("calibration")
+    assert request.depth.source == ingest_pb2.DepthSettings.SOURCE_MOTION_STEREO
+    assert (request.depth.model, request.scene_depth_m) == ("desk", 1.5)
+
+
+async def test_imu_samples_go_between_frames(peer: Peer) -> None:
+    batch = ingest_pb2.ImuBatch(samples=[ingest_pb2.ImuSample(capture_ns=5, gx=0.25)])
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION, sensor="mono_imu", policy="lossless")
+        await session.send_imu(batch)
+        await session.send(frame(0))
+        await session.finish()
+        assert peer.samples == list(batch.samples)
+        with pytest.raises(StateError):
+            await session.send_imu(batch)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "sensor 'rgbd' needs a calibration; only 'mono' goes without"),
+        ({"sensor": "mono_imu"}, "sensor 'mono_imu' needs a calibration"),
+        ({"sensor": "mono", "depth": "stereo"}, "depth is 'stereo', must be one of auto, motion"),
+        ({"calibration": CALIBRATION, "sensor": "lidar"}, "sensor is 'lidar', must be one of rgbd"),
+        ({"sensor": "mono", "scene_depth_m": -1.0}, r"scene_depth_m is -1\.0, must be 0"),
+        ({"sensor": "mono", "scene_depth_m": float("nan")}, "scene_depth_m is nan"),
+    ],
+)
+async def test_settings_that_cannot_be_are_refused_here(
+    peer: Peer, settings: dict[str, Any], message: str
+) -> None:
+    async with connect(peer.address) as client:
+        with pytest.raises(InputError, match=message):
+            await client.open(**settings)
+    assert not peer.opens
 
 
 async def test_lossless_waits_for_the_window(peer: Peer) -> None:

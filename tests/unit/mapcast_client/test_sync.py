@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scripted_peer import Peer, mesh_message, status_message, trajectory_message
 
-from mapcast_client import Client, Map, calibration_message, frame_message
+from mapcast_client import Client, Map, calibration_message, frame_message, imu_message
 from mapcast_client.errors import ConnectionLost, SessionError, StateError
 
 Result = TypeVar("Result")
@@ -29,6 +29,22 @@ async def test_frames_go_and_results_come(peer: Peer) -> None:
             return [result.index for result in session.results()]
 
     assert await in_thread(stream) == [0, 1, 2, 3]
+
+
+async def test_a_monocular_session_with_an_imu(peer: Peer) -> None:
+    batch = imu_message(np.array([5]), np.ones((1, 3)), np.ones((1, 3)))
+
+    def stream() -> None:
+        with Client(peer.address) as client:
+            session = client.open(sensor="mono", depth="network", model="desk", scene_depth_m=2.0)
+            session.send_imu(batch)
+            session.send(frame_message(0, 9, np.zeros((3, 4, 3), np.uint8)))
+            session.finish()
+
+    await in_thread(stream)
+    assert (peer.opens[0].depth.model, peer.opens[0].scene_depth_m) == ("desk", 2.0)
+    assert peer.samples == list(batch.samples)
+    assert not peer.frames[0].HasField("depth")
 
 
 async def test_follow_and_queries(peer: Peer) -> None:

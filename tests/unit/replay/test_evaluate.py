@@ -8,8 +8,15 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from mapcast_client.errors import InputError
-from replay.evaluate import LiveAte, ate_rmse_m, relative_error, truth_from_estimated
+from replay.evaluate import (
+    LiveAte,
+    ate_rmse_m,
+    relative_error,
+    similarity_from_estimated,
+    truth_from_estimated,
+)
 from replay.room.path import walk
+from replay.similarity import scale_of
 from slam.geometry import rigid
 from slam.trajectory import Trajectory
 
@@ -94,6 +101,36 @@ def test_live_ate_agrees_with_evo() -> None:
         live.add(a, b)
     assert len(live) == 300
     assert live.rmse_m() == pytest.approx(ate_rmse_m(estimated, truth), rel=1e-9)
+
+
+def test_live_ate_scales_like_evo() -> None:
+    truth = trajectory()
+    estimated = disturbed(truth, 0.02, scale=3.0)
+    live = LiveAte()
+    for a, b in zip(estimated.world_from_camera, truth.world_from_camera, strict=True):
+        live.add(a, b)
+    scaled = ate_rmse_m(estimated, truth, scaled=True)
+    assert live.rmse_m(scaled=True) == pytest.approx(scaled, rel=1e-9)
+    assert live.rmse_m() == pytest.approx(ate_rmse_m(estimated, truth), rel=1e-9)
+
+
+def test_live_ate_of_a_path_that_stands_still_has_no_scale() -> None:
+    live = LiveAte()
+    for _ in range(4):
+        live.add(np.eye(4), MOVED)
+    assert live.rmse_m() == pytest.approx(0, abs=1e-6)
+    assert live.rmse_m(scaled=True) is None
+
+
+def test_a_similarity_takes_scale_rotation_and_place_out() -> None:
+    truth = trajectory()
+    estimated = disturbed(truth, 0.0, scale=2.0)
+    found = similarity_from_estimated(estimated, truth)
+    assert scale_of(found) == pytest.approx(0.5)
+    centres = estimated.world_from_camera[:, :3, 3] @ found[:3, :3].T + found[:3, 3]
+    np.testing.assert_allclose(centres, truth.world_from_camera[:, :3, 3], atol=1e-9)
+    with pytest.raises(InputError, match="no scale"):
+        similarity_from_estimated(straight(np.zeros((4, 3))), truth)
 
 
 def test_poses_belong_together_by_their_instants() -> None:

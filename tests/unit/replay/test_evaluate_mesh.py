@@ -5,7 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
-from replay.evaluate_mesh import MeshSurface, mesh_quality, triangle_distance
+from replay.evaluate_mesh import MeshSurface, mesh_qualities, mesh_quality, triangle_distance
 from slam.geometry import inverse, rigid
 
 SAMPLES = 20_000
@@ -76,6 +76,18 @@ def test_alignment_comes_first() -> None:
         mesh_quality(elsewhere, surface(whole), inverse(moved), 0.02, SAMPLES).accuracy.mean_m
         < 1e-3
     )
+
+
+def test_several_distances_at_once_and_a_scale() -> None:
+    half_size = sphere(0.52)
+    doubled = np.diag([2.0, 2.0, 2.0, 1.0])
+    at_2_cm, at_5_cm = mesh_qualities(
+        half_size, surface(sphere(1.0)), doubled, (0.02, 0.05), SAMPLES
+    )
+    assert (at_2_cm.within_m, at_5_cm.within_m) == (0.02, 0.05)
+    assert at_2_cm.accuracy.mean_m == at_5_cm.accuracy.mean_m == pytest.approx(0.04, abs=1e-3)
+    assert (at_2_cm.accuracy.share_within, at_5_cm.accuracy.share_within) == (0, 1)
+    assert (at_2_cm.completeness.share_within, at_5_cm.completeness.share_within) == (0, 1)
 
 
 def test_a_mesh_without_area_is_refused() -> None:

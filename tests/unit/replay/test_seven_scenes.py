@@ -89,7 +89,7 @@ def test_files_that_break_on_the_way(folder: Path) -> None:
     (folder / "frame-000001.color.jpg").write_bytes(b"no image")
     frames = sequence.frames()
     assert next(frames).index == 0
-    with pytest.raises(InputError, match=r"frame-000001\.color\.jpg: neither JPEG nor PNG"):
+    with pytest.raises(InputError, match=r"frame-000001\.color\.jpg: neither JPEG, PNG nor WebP"):
         next(frames)
     with pytest.raises(InputError, match=r"frame-000002\.depth\.png: No such file"):
         list(sequence.frames(start=2))

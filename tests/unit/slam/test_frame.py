@@ -36,3 +36,10 @@ def test_time_does_not_go_back(capture_ns: int) -> None:
     with pytest.raises(FrameError, match=f"frame 8: capture_ns is {capture_ns}, must be greater "):
         gate.admit(replace(FRAME, index=8, capture_ns=capture_ns))
     gate.admit(replace(FRAME, index=9, capture_ns=1001))
+
+
+def test_depth_may_be_missing_only_where_it_is_not_needed() -> None:
+    camera, colour_alone = plane_scene.CALIBRATION.camera, replace(FRAME, depth=None)
+    with pytest.raises(FrameError, match="frame 7 has no depth, which RGB-D tracking needs"):
+        FrameGate(camera).admit(colour_alone)
+    FrameGate(camera, needs_depth=False).admit(colour_alone)

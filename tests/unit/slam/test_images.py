@@ -10,7 +10,7 @@ import simplejpeg
 from mapcast_client.errors import FrameError
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration, Camera
-from slam.images import decode_frame
+from slam.images import color_size, decode_frame, decode_monocular_frame
 
 CALIBRATION = Calibration(Camera(320, 240, 300.0, 300.0, 160.0, 120.0), 0.0002, 65535)
 COLOR = plane_scene.WALL[:, :320].copy()
@@ -101,6 +101,91 @@ def test_arrays_are_read_only_and_contiguous(
             array[0] = 1
 
 
+def webp(*options: int) -> bytes:
+    return cv2.imencode(".webp", COLOR[:, :, ::-1], options)[1].tobytes()
+
+
+LOSSLESS_WEBP = webp(cv2.IMWRITE_WEBP_QUALITY, 101)
+LOSSY_WEBP = webp(cv2.IMWRITE_WEBP_QUALITY, 95)
+
+
+def with_canvas(width_px: int, height_px: int) -> bytes:
+    """The extended form of the lossless WebP: a canvas of some size before the image."""
+    canvas = (width_px - 1).to_bytes(3, "little") + (height_px - 1).to_bytes(3, "little")
+    chunks = b"WEBPVP8X" + struct.pack("<II", 10, 0) + canvas + LOSSLESS_WEBP[12:]
+    return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
+
+
+@pytest.mark.parametrize("data", [LOSSLESS_WEBP, with_canvas(320, 240)])
+def test_lossless_webp_is_exact(data: bytes) -> None:
+    frame = decode_monocular_frame(message(image("WEBP", data)), CALIBRATION.camera)
+    np.testing.assert_array_equal(frame.color, COLOR)
+
+
+def test_lossy_webp_is_decoded_as_rgb() -> None:
+    frame = decode_monocular_frame(message(image("WEBP", LOSSY_WEBP)), CALIBRATION.camera)
+    assert np.abs(frame.color.mean((0, 1)) - COLOR.mean((0, 1))).max() < 2
+
+
+@pytest.mark.parametrize(
+    ("rgb", "yuv"),
+    [((255, 255, 255), (235, 128, 128)), ((0, 0, 0), (16, 128, 128)), ((255, 0, 0), (81, 90, 240))],
+)
+def test_i420_is_bt_601_of_limited_range(rgb: tuple[int, ...], yuv: tuple[int, ...]) -> None:
+    sizes = (320 * 240, 160 * 120, 160 * 120)
+    data = b"".join(bytes([value]) * size for value, size in zip(yuv, sizes, strict=True))
+    frame = decode_monocular_frame(message(image("I420", data, 320, 240)), CALIBRATION.camera)
+    assert frame.color.shape == (240, 320, 3)
+    assert np.abs(frame.color.astype(int) - rgb).max() <= 2
+
+
+def test_i420_planes_are_half_size_in_both_directions() -> None:
+    planes = cv2.cvtColor(np.repeat(COLOR[::2, ::2], 2, 0).repeat(2, 1), cv2.COLOR_RGB2YUV_I420)
+    frame = decode_monocular_frame(message(image("I420", planes.tobytes())), CALIBRATION.camera)
+    error = np.abs(frame.color.astype(int) - COLOR[::2, ::2].repeat(2, 0).repeat(2, 1))
+    assert np.quantile(error, 0.99) <= 4
+
+
+def test_a_monocular_frame_has_no_depth_even_if_one_is_sent() -> None:
+    for depth in (ingest_pb2.Image(), U16_IMAGE, image("PNG", b"no depth at all")):
+        frame = decode_monocular_frame(message(depth=depth), CALIBRATION.camera)
+        assert frame.depth is None
+        assert frame.color.shape == (240, 320, 3)
+        assert not frame.color.flags.writeable
+
+
+@pytest.mark.parametrize(
+    "color",
+    [
+        JPEG_IMAGE,
+        image("JPEG", JPEG, 9, 9),
+        image("PNG", COLOR_PNG),
+        image("WEBP", LOSSLESS_WEBP),
+        image("WEBP", LOSSY_WEBP),
+        image("WEBP", with_canvas(320, 240)),
+        image("I420", b"?", 320, 240),
+        image("RGB8", b"?", 320, 240),
+    ],
+)
+def test_an_image_tells_its_size_before_there_is_a_camera(color: ingest_pb2.Image) -> None:
+    assert color_size(message(color)) == (320, 240)
+
+
+@pytest.mark.parametrize(
+    ("color", "said"),
+    [
+        (image("I420", b"?"), "does not tell its size: width_px and height_px are needed"),
+        (image("RGB8", b"?", 320), "does not tell its size"),
+        (image("JPEG", b"no"), "not a whole JPEG"),
+        (image("DEPTH_U16", b"no"), "encoding DEPTH_U16"),
+        (ingest_pb2.Image(), "is missing"),
+    ],
+)
+def test_what_has_no_size_says_so(color: ingest_pb2.Image, said: str) -> None:
+    with pytest.raises(FrameError, match=f"^frame 12: colour image.*{said}"):
+        color_size(message(color))
+
+
 @pytest.mark.parametrize(
     ("color", "said"),
     [
@@ -126,6 +211,13 @@ def test_arrays_are_read_only_and_contiguous(
         (image("PNG", png(COLOR.astype(np.uint16))), "PNG of 16 bits a channel, must be 8"),
         (image("RGB8", COLOR.tobytes()[:-1]), "has 230399 bytes, must be 230400 as raw uint8"),
         (image("RGB8", COLOR.tobytes() * 2), "has 460800 bytes"),
+        (image("WEBP", JPEG), "is not a WebP: it begins with"),
+        (image("WEBP", LOSSY_WEBP[:20]), "is not a WebP"),
+        (image("WEBP", LOSSY_WEBP[:-30]), "truncated WebP"),
+        (image("WEBP", LOSSY_WEBP[:12] + b"ANIM" + LOSSY_WEBP[16:]), "first chunk is b'ANIM'"),
+        (image("WEBP", with_canvas(16_000, 16_000)), "is 16000x16000 px, must be 320x240"),
+        (image("WEBP", LOSSLESS_WEBP[:40] + bytes(len(LOSSLESS_WEBP) - 40)), "corrupt WebP"),
+        (image("I420", bytes(320 * 240)), "has 76800 bytes, must be 115200 as raw uint8"),
     ],
 )
 def test_bad_colour_is_refused_by_name(color: ingest_pb2.Image, said: str) -> None:
@@ -189,3 +281,10 @@ def test_a_bad_pose_is_refused_by_name(pose: ingest_pb2.Pose, said: str) -> None
     bad.world_from_camera.CopyFrom(pose)
     with pytest.raises(FrameError, match=f"^frame 12: world_from_camera.*{said}"):
         decode_frame(bad, CALIBRATION)
+
+
+def test_i420_of_an_odd_size_is_refused() -> None:
+    camera = Camera(321, 240, 300.0, 300.0, 160.0, 120.0)
+    odd = message(image("I420", bytes(321 * 240 * 3 // 2)))
+    with pytest.raises(FrameError, match="is 321x240 px, I420 needs even sides"):
+        decode_monocular_frame(odd, camera)

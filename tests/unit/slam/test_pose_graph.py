@@ -70,6 +70,14 @@ def test_a_keyframe_that_turns_up_late_takes_over_its_frame_and_those_since() ->
     assert positions(graph) == [[0, 0, 0], [5, 0, 0], [7, 0, 0], [7, 1, 0]]
 
 
+def test_keyframes_that_turn_up_together_share_the_frames() -> None:
+    graph = PoseGraph(np.eye(4))
+    for index, x_m in enumerate((0, 1, 2, 3)):
+        graph.add(index, 10 * (index + 1), tracked(at(x_m), {10: at(0)}))
+    graph.update({10: at(0), 20: at(5), 30: at(9)})
+    assert positions(graph) == [[0, 0, 0], [5, 0, 0], [9, 0, 0], [10, 0, 0]]
+
+
 def test_a_keyframe_of_no_frame_takes_nothing_over() -> None:
     graph = PoseGraph(np.eye(4))
     graph.add(0, 10, tracked(at(0), {10: at(0)}))

@@ -61,3 +61,9 @@ def test_pixels_that_the_camera_did_not_see_have_no_depth() -> None:
     assert rectified.depth[120, 160] == 2000
     assert not rectified.color.flags.writeable
     assert not rectified.depth.flags.writeable
+
+
+def test_a_frame_without_depth_stays_one() -> None:
+    rectified = Rectifier(BARREL).rectify(replace(plane_scene.frame(0, 0), depth=None))
+    assert rectified.depth is None
+    assert rectified.color.shape == (240, 320, 3)

@@ -36,7 +36,7 @@ def kitchen_frame(folder: Path, index: int, capture_ns: int, number: int | None)
 
 def main(vocabulary: str, *kitchen: str) -> None:
     tracker = OrbSlam3Tracker(KITCHEN if kitchen else plane_scene.CALIBRATION, Path(vocabulary))
-    graph = PoseGraph(UPRIGHT)
+    graph, map_number = PoseGraph(UPRIGHT), 0
     answers = []
     for index, (seconds, view) in enumerate(json.load(sys.stdin)):
         capture_ns = 1_700_000_000_123_456_789 + round(seconds * 1e9)
@@ -46,6 +46,8 @@ def main(vocabulary: str, *kitchen: str) -> None:
             frame = plane_scene.frame(index, view, capture_ns)
         tracked = tracker.track(frame)
         pose = tracked.tracker_from_camera
+        if tracked.map_number != map_number:
+            graph, map_number = PoseGraph(UPRIGHT), tracked.map_number
         if pose is not None:
             graph.add(index, capture_ns, tracked)
         answers.append(
@@ -53,6 +55,7 @@ def main(vocabulary: str, *kitchen: str) -> None:
                 "state": tracked.state.value,
                 "position_m": None if pose is None else pose[:3, 3].tolist(),
                 "inliers": tracked.inliers,
+                "map_number": tracked.map_number,
                 "keyframes_ns": list(tracked.keyframes),
                 "capture_ns": capture_ns,
             }

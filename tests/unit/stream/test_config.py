@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mapcast_client.errors import InputError
-from stream.config import ServerConfig, user_cache
+from stream.config import IceServer, ServerConfig, user_cache
 
 
 def test_an_override_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
@@ -54,3 +54,68 @@ def test_an_unknown_or_broken_file_is_named(tmp_path: Path) -> None:
 
 def test_the_cache_follows_xdg() -> None:
     assert user_cache({"XDG_CACHE_HOME": "/somewhere"}) == Path("/somewhere/mapcast")
+
+
+@pytest.mark.parametrize(
+    ("host", "access", "is_closed"),
+    [
+        ("127.0.0.1", "auto", False),
+        ("127.8.8.8", "auto", False),
+        ("::1", "auto", False),
+        ("localhost", "auto", False),
+        ("0.0.0.0", "auto", True),
+        ("::", "auto", True),
+        ("192.168.7.7", "auto", True),
+        ("maps.example", "auto", True),
+        ("0.0.0.0", "open", False),
+        ("127.0.0.1", "closed", True),
+    ],
+)
+def test_only_loopback_is_open_by_itself(host: str, access: str, is_closed: bool) -> None:
+    assert ServerConfig(host=host, access=access).is_closed is is_closed
+
+
+def test_lists_come_from_toml_and_from_the_environment(tmp_path: Path) -> None:
+    toml = tmp_path / "mapcast.toml"
+    toml.write_text(
+        'cors_origins = ["https://a.example/", "*"]\n'
+        'ice_servers = ["stun:s.example:3478", {urls = "turn:t.example", username = "u", '
+        'credential = "c-secret"}]\n'
+    )
+    config = ServerConfig.load(toml, {})
+    assert config.cors_origins == ("https://a.example", "*")
+    turn = IceServer("turn:t.example", "u", "c-secret")
+    assert config.ice_servers == (IceServer("stun:s.example:3478"), turn)
+    environment = {
+        "MAPCAST_CORS_ORIGINS": "https://a.example, http://b.example:8080",
+        "MAPCAST_ICE_SERVERS": '["stun:s.example:3478"]',
+    }
+    config = ServerConfig.load(environment=environment)
+    assert config.cors_origins == ("https://a.example", "http://b.example:8080")
+    assert config.ice_servers == (IceServer("stun:s.example:3478"),)
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("cors_origins", "maps.example"),
+        ("ice_servers", "stun:not-json"),
+        ("ice_servers", '["http://c-secret.example"]'),
+        ("ice_servers", '[{"url": "turn:t.example", "credential": "c-secret"}]'),
+        ("api_token", "c-secret with spaces"),
+        ("api_token", "short"),
+        ("access", "maybe"),
+        ("tls", "on"),
+        ("udp_port_min", "40000"),
+    ],
+)
+def test_what_cannot_be_is_named_and_no_secret_is(setting: str, text: str) -> None:
+    with pytest.raises(InputError, match=setting) as refusal:
+        ServerConfig.load(environment={f"MAPCAST_{setting.upper()}": text})
+    if setting != "ice_servers" or "credential" in text:
+        assert "c-secret" not in str(refusal.value)
+
+
+def test_secrets_are_in_no_repr() -> None:
+    config = ServerConfig(api_token="c-secret", ice_servers=(IceServer("turn:t", "u", "c-secret"),))
+    assert "c-secret" not in repr(config)

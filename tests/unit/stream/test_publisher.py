@@ -75,7 +75,7 @@ def test_a_flush_comes_once_and_only_after_something_was_fused() -> None:
 
 def test_a_restart_announces_an_empty_map() -> None:
     sent: list[FromWorker] = []
-    Publisher(sent.append, 0).restart(SteppingMap(rows(2)), 4)
+    Publisher(sent.append, 0).restart(4)
     (message,) = sent
     assert message.mesh.epoch == 4
     assert message.mesh.is_last

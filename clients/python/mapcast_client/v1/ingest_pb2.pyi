@@ -11,6 +11,8 @@ class Sensor(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SENSOR_UNSPECIFIED: _ClassVar[Sensor]
     SENSOR_RGBD: _ClassVar[Sensor]
+    SENSOR_MONO: _ClassVar[Sensor]
+    SENSOR_MONO_IMU: _ClassVar[Sensor]
 
 class Policy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -32,6 +34,8 @@ class ImageEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     IMAGE_ENCODING_RGB8: _ClassVar[ImageEncoding]
     IMAGE_ENCODING_DEPTH_U16: _ClassVar[ImageEncoding]
     IMAGE_ENCODING_DEPTH_F32: _ClassVar[ImageEncoding]
+    IMAGE_ENCODING_WEBP: _ClassVar[ImageEncoding]
+    IMAGE_ENCODING_I420: _ClassVar[ImageEncoding]
 
 class TrackingState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -43,6 +47,8 @@ class TrackingState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRACKING_STATE_RESET: _ClassVar[TrackingState]
 SENSOR_UNSPECIFIED: Sensor
 SENSOR_RGBD: Sensor
+SENSOR_MONO: Sensor
+SENSOR_MONO_IMU: Sensor
 POLICY_UNSPECIFIED: Policy
 POLICY_LIVE: Policy
 POLICY_LOSSLESS: Policy
@@ -55,6 +61,8 @@ IMAGE_ENCODING_PNG: ImageEncoding
 IMAGE_ENCODING_RGB8: ImageEncoding
 IMAGE_ENCODING_DEPTH_U16: ImageEncoding
 IMAGE_ENCODING_DEPTH_F32: ImageEncoding
+IMAGE_ENCODING_WEBP: ImageEncoding
+IMAGE_ENCODING_I420: ImageEncoding
 TRACKING_STATE_UNSPECIFIED: TrackingState
 TRACKING_STATE_INITIALIZING: TrackingState
 TRACKING_STATE_TRACKING: TrackingState
@@ -63,14 +71,16 @@ TRACKING_STATE_RELOCALIZED: TrackingState
 TRACKING_STATE_RESET: TrackingState
 
 class ClientMessage(_message.Message):
-    __slots__ = ("open", "frame", "control")
+    __slots__ = ("open", "frame", "control", "imu")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
     CONTROL_FIELD_NUMBER: _ClassVar[int]
+    IMU_FIELD_NUMBER: _ClassVar[int]
     open: OpenSession
     frame: Frame
     control: Control
-    def __init__(self, open: _Optional[_Union[OpenSession, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., control: _Optional[_Union[Control, _Mapping]] = ...) -> None: ...
+    imu: ImuBatch
+    def __init__(self, open: _Optional[_Union[OpenSession, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., control: _Optional[_Union[Control, _Mapping]] = ..., imu: _Optional[_Union[ImuBatch, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
     __slots__ = ("opened", "result", "flow", "error", "finished")
@@ -87,7 +97,7 @@ class ServerMessage(_message.Message):
     def __init__(self, opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[FrameResult, _Mapping]] = ..., flow: _Optional[_Union[Flow, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
 
 class OpenSession(_message.Message):
-    __slots__ = ("session", "name", "sensor", "calibration", "policy", "pose_source", "fusion")
+    __slots__ = ("session", "name", "sensor", "calibration", "policy", "pose_source", "fusion", "depth", "scene_depth_m")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SENSOR_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +105,8 @@ class OpenSession(_message.Message):
     POLICY_FIELD_NUMBER: _ClassVar[int]
     POSE_SOURCE_FIELD_NUMBER: _ClassVar[int]
     FUSION_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    SCENE_DEPTH_M_FIELD_NUMBER: _ClassVar[int]
     session: str
     name: str
     sensor: Sensor
@@ -102,7 +114,27 @@ class OpenSession(_message.Message):
     policy: Policy
     pose_source: PoseSource
     fusion: FusionSettings
-    def __init__(self, session: _Optional[str] = ..., name: _Optional[str] = ..., sensor: _Optional[_Union[Sensor, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., policy: _Optional[_Union[Policy, str]] = ..., pose_source: _Optional[_Union[PoseSource, str]] = ..., fusion: _Optional[_Union[FusionSettings, _Mapping]] = ...) -> None: ...
+    depth: DepthSettings
+    scene_depth_m: float
+    def __init__(self, session: _Optional[str] = ..., name: _Optional[str] = ..., sensor: _Optional[_Union[Sensor, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., policy: _Optional[_Union[Policy, str]] = ..., pose_source: _Optional[_Union[PoseSource, str]] = ..., fusion: _Optional[_Union[FusionSettings, _Mapping]] = ..., depth: _Optional[_Union[DepthSettings, _Mapping]] = ..., scene_depth_m: _Optional[float] = ...) -> None: ...
+
+class DepthSettings(_message.Message):
+    __slots__ = ("source", "model")
+    class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        SOURCE_UNSPECIFIED: _ClassVar[DepthSettings.Source]
+        SOURCE_MOTION_STEREO: _ClassVar[DepthSettings.Source]
+        SOURCE_NETWORK: _ClassVar[DepthSettings.Source]
+        SOURCE_FUSED: _ClassVar[DepthSettings.Source]
+    SOURCE_UNSPECIFIED: DepthSettings.Source
+    SOURCE_MOTION_STEREO: DepthSettings.Source
+    SOURCE_NETWORK: DepthSettings.Source
+    SOURCE_FUSED: DepthSettings.Source
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    source: DepthSettings.Source
+    model: str
+    def __init__(self, source: _Optional[_Union[DepthSettings.Source, str]] = ..., model: _Optional[str] = ...) -> None: ...
 
 class Camera(_message.Message):
     __slots__ = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px", "distortion")
@@ -123,16 +155,58 @@ class Camera(_message.Message):
     def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., fx_px: _Optional[float] = ..., fy_px: _Optional[float] = ..., cx_px: _Optional[float] = ..., cy_px: _Optional[float] = ..., distortion: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Calibration(_message.Message):
-    __slots__ = ("camera", "depth_scale_m", "depth_invalid", "frame_rate_hz")
+    __slots__ = ("camera", "depth_scale_m", "depth_invalid", "frame_rate_hz", "imu")
     CAMERA_FIELD_NUMBER: _ClassVar[int]
     DEPTH_SCALE_M_FIELD_NUMBER: _ClassVar[int]
     DEPTH_INVALID_FIELD_NUMBER: _ClassVar[int]
     FRAME_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    IMU_FIELD_NUMBER: _ClassVar[int]
     camera: Camera
     depth_scale_m: float
     depth_invalid: int
     frame_rate_hz: float
-    def __init__(self, camera: _Optional[_Union[Camera, _Mapping]] = ..., depth_scale_m: _Optional[float] = ..., depth_invalid: _Optional[int] = ..., frame_rate_hz: _Optional[float] = ...) -> None: ...
+    imu: ImuCalibration
+    def __init__(self, camera: _Optional[_Union[Camera, _Mapping]] = ..., depth_scale_m: _Optional[float] = ..., depth_invalid: _Optional[int] = ..., frame_rate_hz: _Optional[float] = ..., imu: _Optional[_Union[ImuCalibration, _Mapping]] = ...) -> None: ...
+
+class ImuCalibration(_message.Message):
+    __slots__ = ("camera_from_imu", "rate_hz", "gyroscope_noise", "accelerometer_noise", "gyroscope_walk", "accelerometer_walk")
+    CAMERA_FROM_IMU_FIELD_NUMBER: _ClassVar[int]
+    RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    GYROSCOPE_NOISE_FIELD_NUMBER: _ClassVar[int]
+    ACCELEROMETER_NOISE_FIELD_NUMBER: _ClassVar[int]
+    GYROSCOPE_WALK_FIELD_NUMBER: _ClassVar[int]
+    ACCELEROMETER_WALK_FIELD_NUMBER: _ClassVar[int]
+    camera_from_imu: Pose
+    rate_hz: float
+    gyroscope_noise: float
+    accelerometer_noise: float
+    gyroscope_walk: float
+    accelerometer_walk: float
+    def __init__(self, camera_from_imu: _Optional[_Union[Pose, _Mapping]] = ..., rate_hz: _Optional[float] = ..., gyroscope_noise: _Optional[float] = ..., accelerometer_noise: _Optional[float] = ..., gyroscope_walk: _Optional[float] = ..., accelerometer_walk: _Optional[float] = ...) -> None: ...
+
+class ImuSample(_message.Message):
+    __slots__ = ("capture_ns", "gx", "gy", "gz", "ax", "ay", "az")
+    CAPTURE_NS_FIELD_NUMBER: _ClassVar[int]
+    GX_FIELD_NUMBER: _ClassVar[int]
+    GY_FIELD_NUMBER: _ClassVar[int]
+    GZ_FIELD_NUMBER: _ClassVar[int]
+    AX_FIELD_NUMBER: _ClassVar[int]
+    AY_FIELD_NUMBER: _ClassVar[int]
+    AZ_FIELD_NUMBER: _ClassVar[int]
+    capture_ns: int
+    gx: float
+    gy: float
+    gz: float
+    ax: float
+    ay: float
+    az: float
+    def __init__(self, capture_ns: _Optional[int] = ..., gx: _Optional[float] = ..., gy: _Optional[float] = ..., gz: _Optional[float] = ..., ax: _Optional[float] = ..., ay: _Optional[float] = ..., az: _Optional[float] = ...) -> None: ...
+
+class ImuBatch(_message.Message):
+    __slots__ = ("samples",)
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    samples: _containers.RepeatedCompositeFieldContainer[ImuSample]
+    def __init__(self, samples: _Optional[_Iterable[_Union[ImuSample, _Mapping]]] = ...) -> None: ...
 
 class FusionSettings(_message.Message):
     __slots__ = ("voxel_size_m", "truncation_vox", "depth_min_m", "depth_max_m", "max_blocks", "mesh_rate_hz")
@@ -213,16 +287,20 @@ class Control(_message.Message):
     def __init__(self, action: _Optional[_Union[Control.Action, str]] = ...) -> None: ...
 
 class Opened(_message.Message):
-    __slots__ = ("session", "window", "epoch", "viewer_path")
+    __slots__ = ("session", "window", "epoch", "viewer_path", "publish_token", "watch_token")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     VIEWER_PATH_FIELD_NUMBER: _ClassVar[int]
+    PUBLISH_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    WATCH_TOKEN_FIELD_NUMBER: _ClassVar[int]
     session: str
     window: int
     epoch: int
     viewer_path: str
-    def __init__(self, session: _Optional[str] = ..., window: _Optional[int] = ..., epoch: _Optional[int] = ..., viewer_path: _Optional[str] = ...) -> None: ...
+    publish_token: str
+    watch_token: str
+    def __init__(self, session: _Optional[str] = ..., window: _Optional[int] = ..., epoch: _Optional[int] = ..., viewer_path: _Optional[str] = ..., publish_token: _Optional[str] = ..., watch_token: _Optional[str] = ...) -> None: ...
 
 class FrameResult(_message.Message):
     __slots__ = ("index", "capture_ns", "status", "reason", "tracking", "inliers", "world_from_camera", "keyframe", "latency_ms", "stages")
@@ -233,11 +311,13 @@ class FrameResult(_message.Message):
         STATUS_NOT_FUSED: _ClassVar[FrameResult.Status]
         STATUS_DROPPED: _ClassVar[FrameResult.Status]
         STATUS_REJECTED: _ClassVar[FrameResult.Status]
+        STATUS_TRACKED: _ClassVar[FrameResult.Status]
     STATUS_UNSPECIFIED: FrameResult.Status
     STATUS_FUSED: FrameResult.Status
     STATUS_NOT_FUSED: FrameResult.Status
     STATUS_DROPPED: FrameResult.Status
     STATUS_REJECTED: FrameResult.Status
+    STATUS_TRACKED: FrameResult.Status
     INDEX_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_NS_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -289,6 +369,8 @@ class Error(_message.Message):
         CODE_NOT_FOUND: _ClassVar[Error.Code]
         CODE_SESSION_FAILED: _ClassVar[Error.Code]
         CODE_MAP_FULL: _ClassVar[Error.Code]
+        CODE_UNAUTHENTICATED: _ClassVar[Error.Code]
+        CODE_FORBIDDEN: _ClassVar[Error.Code]
     CODE_UNSPECIFIED: Error.Code
     CODE_INVALID_ARGUMENT: Error.Code
     CODE_UNKNOWN_MESSAGE: Error.Code
@@ -296,6 +378,8 @@ class Error(_message.Message):
     CODE_NOT_FOUND: Error.Code
     CODE_SESSION_FAILED: Error.Code
     CODE_MAP_FULL: Error.Code
+    CODE_UNAUTHENTICATED: Error.Code
+    CODE_FORBIDDEN: Error.Code
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     FATAL_FIELD_NUMBER: _ClassVar[int]

@@ -24,7 +24,7 @@ class GetSessionRequest(_message.Message):
     def __init__(self, session: _Optional[str] = ...) -> None: ...
 
 class SessionInfo(_message.Message):
-    __slots__ = ("session", "name", "state", "reason", "epoch", "revision", "map_hash", "frames", "fused", "dropped", "blocks", "triangles", "subscribers", "voxel_size_m", "created_ns", "tracking", "frames_per_s", "full")
+    __slots__ = ("session", "name", "state", "reason", "epoch", "revision", "map_hash", "frames", "fused", "dropped", "blocks", "triangles", "subscribers", "voxel_size_m", "created_ns", "tracking", "frames_per_s", "full", "sensor", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +43,13 @@ class SessionInfo(_message.Message):
     TRACKING_FIELD_NUMBER: _ClassVar[int]
     FRAMES_PER_S_FIELD_NUMBER: _ClassVar[int]
     FULL_FIELD_NUMBER: _ClassVar[int]
+    SENSOR_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    SCALE_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    METRES_PER_UNIT_FIELD_NUMBER: _ClassVar[int]
+    CAMERA_FIELD_NUMBER: _ClassVar[int]
+    CAMERA_GUESSED_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_SOURCE_FIELD_NUMBER: _ClassVar[int]
     session: str
     name: str
     state: str
@@ -61,7 +68,14 @@ class SessionInfo(_message.Message):
     tracking: _ingest_pb2.TrackingState
     frames_per_s: float
     full: bool
-    def __init__(self, session: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., map_hash: _Optional[int] = ..., frames: _Optional[int] = ..., fused: _Optional[int] = ..., dropped: _Optional[int] = ..., blocks: _Optional[int] = ..., triangles: _Optional[int] = ..., subscribers: _Optional[int] = ..., voxel_size_m: _Optional[float] = ..., created_ns: _Optional[int] = ..., tracking: _Optional[_Union[_ingest_pb2.TrackingState, str]] = ..., frames_per_s: _Optional[float] = ..., full: _Optional[bool] = ...) -> None: ...
+    sensor: _ingest_pb2.Sensor
+    units: str
+    scale_source: str
+    metres_per_unit: float
+    camera: _ingest_pb2.Camera
+    camera_guessed: bool
+    depth_source: str
+    def __init__(self, session: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., map_hash: _Optional[int] = ..., frames: _Optional[int] = ..., fused: _Optional[int] = ..., dropped: _Optional[int] = ..., blocks: _Optional[int] = ..., triangles: _Optional[int] = ..., subscribers: _Optional[int] = ..., voxel_size_m: _Optional[float] = ..., created_ns: _Optional[int] = ..., tracking: _Optional[_Union[_ingest_pb2.TrackingState, str]] = ..., frames_per_s: _Optional[float] = ..., full: _Optional[bool] = ..., sensor: _Optional[_Union[_ingest_pb2.Sensor, str]] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ...) -> None: ...
 
 class Vec3(_message.Message):
     __slots__ = ("x", "y", "z")

@@ -1,0 +1,133 @@
+"""How a session's settings become a map, with a camera that is given or guessed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from fusion.depth.opening import open_depth_source
+from fusion.live_map import LiveMap
+from fusion.monocular import Monocular, Scale
+from fusion.volume import VolumeSettings
+from mapcast_client.v1 import ingest_pb2
+from mapcast_client.v1.ingest_pb2 import DepthSettings
+from slam.camera import Calibration, Camera
+from slam.frame import Frame
+from slam.guessed import guess_camera
+from slam.images import color_size, decode_frame, decode_monocular_frame
+from slam.rectify import Rectifier
+from slam.trackers import open_tracker
+from stream.worker_pb2 import MapFrame
+
+DEPTH_SOURCES = {
+    DepthSettings.SOURCE_MOTION_STEREO: "motion_stereo",
+    DepthSettings.SOURCE_NETWORK: "network",
+    DepthSettings.SOURCE_FUSED: "fused",
+}
+_SCALE_SOURCES = {ingest_pb2.SENSOR_RGBD: "sensor", ingest_pb2.SENSOR_MONO_IMU: "imu"}
+
+MONOCULAR_MIN_WEIGHT = 6
+"""One sure estimate, or several unsure ones that agree."""
+UNSCALED_VOXEL = 0.005
+"""In map units, which are about the depth of the first scene: pixels are half of that apart."""
+
+
+class MapBuilder:
+    """Decodes a session's frames and makes its maps.
+
+    One thread decodes. Another may build, once a frame was decoded or where the camera is given.
+    """
+
+    def __init__(self, settings: ingest_pb2.OpenSession, vocabulary: Path) -> None:
+        """Raises InputError for settings that do not do."""
+        self._settings = settings
+        self._vocabulary = vocabulary
+        self._is_monocular = settings.sensor != ingest_pb2.SENSOR_RGBD
+        self.guesses_camera = self._is_monocular and not settings.calibration.HasField("camera")
+        """Whether the camera is unknown before the first frame."""
+        self.volume_settings = volume_settings(settings)
+        self._calibration: Calibration
+        self._rectifier: Rectifier | None = None
+        if not self.guesses_camera:
+            self._use(settings.calibration)
+
+    def decode(self, message: ingest_pb2.Frame) -> Frame:
+        """A rectified frame. The first one tells a guessed camera's size. Raises FrameError."""
+        if self._rectifier is None:
+            calibration = ingest_pb2.Calibration()
+            calibration.CopyFrom(self._settings.calibration)
+            calibration.camera.CopyFrom(guess_camera(*color_size(message)).to_message())
+            self._use(calibration)
+        assert self._rectifier is not None
+        if self._is_monocular:
+            frame = decode_monocular_frame(message, self._calibration.camera)
+        else:
+            frame = decode_frame(message, self._calibration)
+        return self._rectifier.rectify(frame)
+
+    def forget_camera(self) -> None:
+        """Guess the camera anew from the next frame, if it is guessed."""
+        if self.guesses_camera:
+            self._rectifier = None
+
+    def build(self) -> LiveMap:
+        """An empty map. Raises InputError for a camera that the tracker cannot work with."""
+        assert self._rectifier is not None
+        camera = self._rectifier.camera
+        calibration = replace(self._calibration, camera=camera)
+        tracker = open_tracker(
+            self._settings.sensor, self._settings.pose_source, calibration, self._vocabulary
+        )
+        monocular = self._monocular(camera) if self._is_monocular else None
+        scale = _tracker_scale(self._settings)
+        return LiveMap(camera, self.volume_settings, tracker, scale, monocular)
+
+    def map_frame(self, live_map: LiveMap | None, epoch: int) -> MapFrame:
+        """What the coordinates of a map mean; None: before the first frame of a guessed camera."""
+        scale = _tracker_scale(self._settings) if live_map is None else live_map.scale
+        return MapFrame(
+            epoch=epoch,
+            units="m" if scale.is_known else "unscaled",
+            scale_source=scale.source,
+            metres_per_unit=scale.metres_per_unit if scale.is_known else 0.0,
+            camera=None if live_map is None else live_map.camera.to_message(),
+            camera_guessed=self.guesses_camera,
+            depth_source=self._depth_kind if self._is_monocular else "sensor",
+        )
+
+    def _use(self, calibration: ingest_pb2.Calibration) -> None:
+        self._calibration = Calibration.from_message(calibration)
+        self._rectifier = Rectifier(self._calibration.camera)
+
+    @property
+    def _depth_kind(self) -> str:
+        """Which depth source was asked for, or is best of what is there."""
+        default = "fused" if self._settings.depth.model else "motion_stereo"
+        return DEPTH_SOURCES.get(self._settings.depth.source, default)
+
+    def _monocular(self, camera: Camera) -> Monocular:
+        model = Path(self._settings.depth.model) if self._settings.depth.model else None
+        source = open_depth_source(
+            self._depth_kind, camera, model, self.volume_settings.truncation_m
+        )
+        return Monocular(source, self._settings.scene_depth_m)
+
+
+def volume_settings(settings: ingest_pb2.OpenSession) -> VolumeSettings:
+    """The wire's settings, with our defaults where it is silent. Raises InputError."""
+    given = {
+        name: getattr(settings.fusion, name)
+        for name in ("voxel_size_m", "truncation_vox", "depth_min_m", "depth_max_m", "max_blocks")
+        if getattr(settings.fusion, name)
+    }
+    is_scaled = settings.depth.model or settings.scene_depth_m or _tracker_scale(settings).is_known
+    if not is_scaled:
+        given.setdefault("voxel_size_m", UNSCALED_VOXEL)
+    if settings.sensor != ingest_pb2.SENSOR_RGBD:
+        given["min_weight"] = MONOCULAR_MIN_WEIGHT
+    return VolumeSettings(**given)
+
+
+def _tracker_scale(settings: ingest_pb2.OpenSession) -> Scale:
+    """What the tracker's own unit is."""
+    if settings.pose_source == ingest_pb2.POSE_SOURCE_GIVEN:
+        return Scale("given")
+    return Scale(_SCALE_SOURCES.get(settings.sensor, "none"))
