@@ -1,10 +1,12 @@
 """The pipeline of one session: a frame in, its pose and the changed blocks out."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fusion.mesh import Mesher, extract_mesh
 from fusion.monocular import DepthRequest, Estimate, Monocular, Scale
 from fusion.volume import View, Volume, VolumeSettings
+from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.rows import MeshRows
 from slam.camera import Camera
@@ -25,7 +27,7 @@ class FusedFrame:
     world_from_camera: Mat4 | None
     """None: no pose, nothing was fused."""
     is_fused: bool = False
-    """Whether its depth is in the volume, or is to be estimated for it."""
+    """Whether its depth is in the volume, or is being estimated for it."""
     request: DepthRequest | None = None
     """Monocular: what to estimate, and then to integrate."""
 
@@ -68,6 +70,11 @@ class LiveMap:
         """What the map's unit is in metres, and how that is known."""
         return self._scale
 
+    @property
+    def rescaled_by(self) -> float:
+        """What all lengths were multiplied by in the last replacement; 0: another map came."""
+        return self._rescaled_by
+
     def push(self, frame: Frame) -> FusedFrame:
         """Track and fuse one frame. Raises FrameError if it does not fit the session."""
         fused = self.fuse(frame, self.track(frame))
@@ -87,7 +94,7 @@ class LiveMap:
         """Put a tracked frame into the volume; without a pose it changes nothing.
 
         A monocular frame may come back with a request for its depth, unless `may_request` is
-        False. Raises InputError, and changes nothing, if the pose leads out of the volume's grid.
+        False. Raises InputError, and adds nothing, if the pose leads out of the volume's grid.
         """
         if tracked.map_number != self._map_number:
             self._map_number = tracked.map_number
@@ -118,7 +125,7 @@ class LiveMap:
         assert self._monocular is not None
         if estimate.request.context.map_number != self._generation:
             return False
-        scale = self._monocular.learn_scale(estimate)
+        scale = None if self._scale.is_known else self._monocular.learn_scale(estimate)
         if scale is not None:
             self._rescale(scale)
         elif estimate.view is not None:
@@ -163,8 +170,9 @@ class LiveMap:
         """Begin an empty map: nothing from before is comparable with what comes."""
         self._graph = PoseGraph(self._tracker.world_from_tracker)
         self._scale = self._tracker_scale
+        self._rescaled_by = 0.0
         if self._monocular is not None:
-            self._monocular.start_over()
+            self._monocular.start_over(wants_scale=not self._scale.is_known)
         self._empty_volume()
 
     def _empty_volume(self) -> None:
@@ -192,11 +200,13 @@ class LiveMap:
     def _rescale(self, scale: Scale) -> None:
         """Replace the map by one of another scale, with the depths that are known so far."""
         assert self._monocular is not None
+        self._rescaled_by = scale.metres_per_unit / self._scale.metres_per_unit
         self._scale = scale
         self._graph.rescale(scale.metres_per_unit)
         self._empty_volume()
-        for view in self._monocular.rescaled(scale):
-            self._integrate_estimated(view)
+        for view in self._monocular.rescaled(self._rescaled_by):
+            with suppress(InputError):  # its pose leads out of the grid at this scale
+                self._integrate_estimated(view)
 
     def _integrate_estimated(self, view: Frame) -> None:
         world_from_camera = self._graph.world_from_camera(view.capture_ns)

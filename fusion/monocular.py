@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.depth.known import KnownDepth
 from fusion.depth.source import DepthContext, DepthSource, View
 from fusion.depth.views import RecentViews
 from slam.camera import Camera
 from slam.frame import Frame
 from slam.pose_graph import PoseGraph
-from slam.scale import ScaleEstimator, camera_points, declared_scale, depth_pairs
+from slam.scale import ScaleEstimator, camera_points, declared_scale
 from slam.tracker import TrackedFrame
 
 
@@ -73,18 +74,18 @@ class Monocular:
         """
         self._source = source
         self._scene_depth_m = scene_depth_m
-        self.start_over()
+        self.start_over(wants_scale=False)
 
     @property
     def camera(self) -> Camera:
         """The camera of the views that go into the volume."""
         return self._source.camera
 
-    def start_over(self) -> None:
-        """Forget all frames: the map was replaced."""
+    def start_over(self, wants_scale: bool) -> None:
+        """Forget all frames: the map was replaced. `wants_scale`: its tracker gives none."""
         self._views = RecentViews(self.camera)
         self._estimator = ScaleEstimator()
-        self._guesses = isinstance(self._source, MetricNetwork)
+        self._guesses = wants_scale and isinstance(self._source, MetricNetwork)
         self._unscaled: list[Frame] = []
 
     def see(self, frame: Frame, graph: PoseGraph) -> tuple[Frame, View]:
@@ -125,32 +126,31 @@ class Monocular:
         if not self._scene_depth_m or tracked.tracker_from_camera is None:
             return None
         points_camera = camera_points(tracked.points_tracker, tracked.tracker_from_camera)
-        declared = declared_scale([points_camera], self._scene_depth_m)
-        if declared is None:
+        metres_per_unit = declared_scale(points_camera, self._scene_depth_m)
+        if metres_per_unit is None:
             return None
         self._guesses = False
-        return Scale("declared", declared.metres_per_unit)
+        return Scale("declared", metres_per_unit)
 
     def learn_scale(self, estimate: Estimate) -> Scale | None:
         """Take one more estimate; the scale, if that settles it."""
         if not self._guesses or estimate.metric_guess is None:
             return None
-        if estimate.view is not None:
+        points = KnownDepth.of_points(self.camera, estimate.request.context)
+        if (
+            self._estimator.add(points.depth_m, points.of(estimate.metric_guess))
+            and estimate.view is not None
+        ):
             self._unscaled.append(estimate.view)
-        context = estimate.request.context
-        pairs = depth_pairs(
-            context.points_world, context.world_from_camera, self.camera, estimate.metric_guess
-        )
-        self._estimator.add(*pairs)
         learnt = self._estimator.estimate
         if learnt is None or not learnt.is_settled:
             return None
         self._guesses = False
         return Scale("network", learnt.metres_per_unit)
 
-    def rescaled(self, scale: Scale) -> Iterator[Frame]:
-        """The views that were estimated before the scale was known, in metres."""
+    def rescaled(self, factor: float) -> Iterator[Frame]:
+        """The views that told the scale, with their depth times `factor`."""
         for view in self._unscaled:
             assert view.depth is not None
-            yield replace(view, depth=view.depth * np.float32(scale.metres_per_unit))
+            yield replace(view, depth=view.depth * np.float32(factor))
         self._unscaled.clear()

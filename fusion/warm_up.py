@@ -21,11 +21,12 @@ def warm_up() -> None:
     volume = Volume(VolumeSettings(voxel_size_m=0.05, min_weight=1, max_blocks=256), camera)
     mesher = Mesher(volume)
     color = np.full((12, 16, 3), 128, np.uint8)
-    for depth, scale_m in (
-        (np.full((12, 16), 1000, np.uint16), 0.001),
-        (np.ones((12, 16), np.float32), 1.0),
+    metres = np.ones((12, 16), np.float32)
+    for frame in (
+        Frame(0, 0, color, np.full((12, 16), 1000, np.uint16), 0.001),
+        Frame(0, 0, color, metres),
+        Frame(0, 0, color, metres, confidence=np.full((12, 16), 4, np.uint8)),
     ):
-        frame = Frame(0, 0, color, depth, scale_m)
         mesher.mark(volume.integrate(frame, np.eye(4)))
         mesher.flush()
         volume.raycast(camera, np.eye(4))

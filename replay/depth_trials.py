@@ -69,7 +69,7 @@ class DepthTrials:
         if tracked.map_number != self._map_number:
             self._map_number = tracked.map_number
             self._graphs.append(PoseGraph(self._tracker.world_from_tracker))
-            self._chooser.start_over()
+            self._chooser.start_over(wants_scale=False)
         graph = self._graphs[-1]
         graph.update(tracked.keyframes)
         if tracked.tracker_from_camera is None:

@@ -18,6 +18,7 @@ from replay.sequence import (
     read_ahead,
     read_image_file,
 )
+from replay.upright import upright
 from slam.camera import Calibration
 from slam.images import color_size
 
@@ -34,6 +35,9 @@ class ImagesSequence:
 
     Names that are times (nano-, micro- or milliseconds since 1970 as EuRoC has them, or seconds
     with a point as TUM has them) say when; else time is index over rate.
+
+    Files travel as they are. Only those whose EXIF orientation says that they lie on a side are
+    turned upright and encoded anew.
     """
 
     sensor: Sensor = MONO
@@ -47,7 +51,10 @@ class ImagesSequence:
     def __init__(
         self, path: Path, intrinsics: Intrinsics | None = None, rate_hz: float = RATE_HZ
     ) -> None:
-        """List a folder. Raises InputError without pictures, or for an unusable first one."""
+        """List a folder. Raises InputError without pictures, or for an unusable first one.
+
+        `intrinsics` are those of the upright picture.
+        """
         self.name = path.resolve().name
         self._files = _pictures(path)
         if not self._files:
@@ -68,7 +75,7 @@ class ImagesSequence:
         return read_ahead(map(self._frame, frame_range(len(self), limit, start)))
 
     def _frame(self, index: int) -> ingest_pb2.Frame:
-        """One frame as its file's bytes. Raises InputError for one of another size."""
+        """One frame, upright. Raises InputError for one of another size."""
         frame, size_px = self._read(index)
         if size_px != self.size_px:
             raise InputError(
@@ -79,12 +86,11 @@ class ImagesSequence:
         return frame
 
     def _read(self, index: int) -> tuple[ingest_pb2.Frame, tuple[int, int]]:
-        """A frame, and the width and height that its file tells."""
+        """A frame, and its width and height."""
         file = self._files[index]
-        frame = ingest_pb2.Frame(
-            index=index, capture_ns=int(self._capture_ns[index]), color=read_image_file(file)
-        )
+        frame = ingest_pb2.Frame(index=index, capture_ns=int(self._capture_ns[index]))
         try:
+            frame.color.CopyFrom(upright(read_image_file(file)))
             return frame, color_size(frame)
         except FrameError as error:
             raise InputError(f"{file}: {error}") from None

@@ -12,6 +12,11 @@ from slam.camera import Camera
 _ASPECT_TOLERANCE = 0.01
 _NUMBERS = ("fx_px", "fy_px", "cx_px", "cy_px")
 _YAML_SUFFIXES = (".yaml", ".yml")
+_MODELS = {
+    "camera_model": ("pinhole",),
+    "distortion_model": ("plumb_bob", "radtan", "radial-tangential", "none"),
+}
+"""What YAML files may say: all of these names mean a pinhole with Brown-Conrady distortion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,21 @@ class Intrinsics:
     size_px: tuple[int, int] | None = None
     """Width and height; None: that of the recording."""
 
+    def __post_init__(self) -> None:
+        """Raises InputError for numbers that no camera has."""
+        if self.size_px is not None and min(self.size_px) < 1:
+            raise InputError(
+                f"picture size is {self.size_px[0]}x{self.size_px[1]} px, must be 1x1 or more"
+            )
+        Camera(1, 1, self.fx_px, self.fy_px, self.cx_px, self.cy_px, self.distortion)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `fx,fy,cx,cy[,k1,k2,p1,p2[,k3]]`, or the file of that name. Raises InputError.
 
         A TOML file has width_px, height_px, fx_px, fy_px, cx_px, cy_px and, where there is any,
-        distortion; a YAML file is ROS's camera_info or EuRoC's sensor.yaml.
+        distortion; a YAML file is ROS's camera_info or EuRoC's sensor.yaml, of a pinhole with
+        Brown-Conrady distortion (plumb_bob, radtan): a fisheye's terms mean something else.
         """
         path = Path(text)
         if path.suffix == ".toml":
@@ -94,6 +108,8 @@ class Intrinsics:
             values = yaml.safe_load(path.read_text())
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise InputError(f"calibration {path}: {error}") from None
+        if isinstance(values, Mapping):
+            _require_known_models(path, values)
         if isinstance(values, Mapping) and "camera_matrix" in values:
             k = _data_of(values["camera_matrix"])
             pinhole = [k[0], k[4], k[2], k[5]] if len(k) == 9 else k
@@ -125,7 +141,19 @@ class Intrinsics:
                 f"has {pinhole}, {distortion}, {size}"
             ) from None
         own_px = None if width_px is None or height_px is None else (width_px, height_px)
-        return cls(fx_px, fy_px, cx_px, cy_px, terms if any(terms) else (), own_px)
+        try:
+            return cls(fx_px, fy_px, cx_px, cy_px, terms if any(terms) else (), own_px)
+        except InputError as error:
+            raise InputError(f"calibration {path}: {error}") from None
+
+
+def _require_known_models(path: Path, values: Mapping[str, Any]) -> None:
+    for key, known in _MODELS.items():
+        model = values.get(key)
+        if model and str(model).lower() not in known:
+            raise InputError(
+                f"calibration {path}: {key} is {model}, must be {' or '.join(known)} (or left out)"
+            )
 
 
 def _data_of(matrix: Any) -> list[Any]:

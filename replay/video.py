@@ -2,9 +2,10 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -59,11 +60,10 @@ class VideoSequence:
             aspect = float(stream.sample_aspect_ratio or 1)
             self._layout = PictureLayout.of(first, aspect, max_side_px)
         with _opened(path) as (container, stream):
-            instants_ns = sorted(_packet_instants_ns(container, stream))
-            self._found, self._declared = len(instants_ns), _declared(container, stream)
-        self._interval_ns = _interval_ns(instants_ns, rate_hz)
+            self._index = _Index.of(container, stream)
+        self._interval_ns = _interval_ns(self._index.shown_ns, rate_hz)
         beat = _Beat(self._interval_ns)
-        kept_ns = np.array([instant for instant in instants_ns if beat.takes(instant)], np.int64)
+        kept_ns = np.array([at_ns for at_ns in self._index.shown_ns if beat.takes(at_ns)], np.int64)
         if len(kept_ns) == 0:
             raise InputError(
                 f"{path}: its frames have no times; put it into a container (MP4, MKV)"
@@ -93,15 +93,23 @@ class VideoSequence:
     def _frames(self, indices: range, *, is_limited: bool) -> Iterator[ingest_pb2.Frame]:
         with closing(self._decoded()) as decoded:
             yield from read_ahead(map(self._frame, islice(decoded, indices.start, indices.stop)))
-        if self._found < self._declared and not is_limited:
+        found, declared = self._index.found, self._index.declared
+        if found < declared and not is_limited:
             raise InputError(
-                f"{self._path}: cut off after {self._found} of {self._declared} frames; with a "
+                f"{self._path}: cut off after {found} of {declared} frames; with a "
                 f"limit of {len(self)} what is there can be used"
             )
 
     def _frame(self, decoded: tuple[int, int, "VideoFrame"]) -> ingest_pb2.Frame:
         index, capture_ns, frame = decoded
-        return ingest_pb2.Frame(index=index, capture_ns=capture_ns, color=self._layout.image(frame))
+        try:
+            image = self._layout.image(frame)
+        except _pyav().FFmpegError as error:
+            raise InputError(
+                f"{self._path}: frame {index} ({frame.format.name}, FFmpeg's colour space "
+                f"{int(frame.colorspace)}) cannot be converted to I420: {error.strerror}"
+            ) from None
+        return ingest_pb2.Frame(index=index, capture_ns=capture_ns, color=image)
 
     def _decoded(self) -> Generator[tuple[int, int, "VideoFrame"]]:
         """Index, instant and picture of the frames that are kept."""
@@ -117,6 +125,35 @@ class VideoSequence:
                         index += 1
         except InputError as error:
             raise InputError(f"{error} (after {index} frames)") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """What a file's packets tell without being decoded."""
+
+    shown_ns: list[int]
+    """When each frame is shown, ascending; frames outside an edit list are decoded, not shown."""
+    found: int
+    """Frames with a time, shown or not."""
+    declared: int
+    """How many MP4 and MOV say there are; 0 for others, whose count may mean something else.
+
+    An AVI's counts the repetitions that it leaves out.
+    """
+
+    @classmethod
+    def of(cls, container: "InputContainer", stream: "VideoStream") -> Self:
+        """Read a file to its end."""
+        found, shown_ns = 0, []
+        for packet in container.demux(stream):
+            if packet.pts is None or not packet.time_base:
+                continue
+            found += 1
+            if not packet.is_discard:
+                shown_ns.append(round(packet.pts * packet.time_base * 1_000_000_000))
+        # Not stream.frames: it counts, too, what an edit list leaves out altogether.
+        declared = len(stream.index_entries) if "mp4" in container.format.name else 0
+        return cls(sorted(shown_ns), found, declared)
 
 
 class _Beat:
@@ -141,21 +178,6 @@ def _interval_ns(instants_ns: list[int], rate_hz: float) -> int:
     least_ns = 1e9 / (rate_hz * _UNEVEN)
     is_slow = len(instants_ns) < 2 or np.median(np.diff(instants_ns)) >= least_ns
     return 1 if is_slow else round(least_ns)
-
-
-def _packet_instants_ns(container: "InputContainer", stream: "VideoStream") -> Iterator[int]:
-    """When each frame is shown, in the order of the file, which is another."""
-    for packet in container.demux(stream):
-        if packet.pts is not None and packet.time_base and not packet.is_discard:
-            yield round(packet.pts * packet.time_base * 1_000_000_000)
-
-
-def _declared(container: "InputContainer", stream: "VideoStream") -> int:
-    """How many frames MP4 and MOV say they have; 0 for others, whose count may mean something else.
-
-    An AVI's counts the repetitions that it leaves out.
-    """
-    return stream.frames if "mp4" in container.format.name else 0
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from slam.frame import DepthImage, Frame
 from slam.geometry import Mat4, from_pose_vector
 from slam.image_codecs import COLOR_CODECS, DEPTH_DECODERS, require_size
 
+MAX_PICTURE_PX = 4096 * 4096
+"""Of a picture that no camera was told for: 48 MiB decoded."""
 _QUATERNION_TOLERANCE = 1e-2
 
 
@@ -68,11 +70,21 @@ def color_size(message: ingest_pb2.Frame) -> tuple[int, int]:
 
 
 def decode_picture(image: ingest_pb2.Image) -> NDArray[np.uint8]:
-    """(H, W, 3) sRGB of a colour image of any size. Raises FrameError."""
+    """(H, W, 3) sRGB of a colour image of any size up to MAX_PICTURE_PX. Raises FrameError."""
+    size = picture_size(image)
+    return COLOR_CODECS[image.encoding].decode(image.data, size, "picture")
+
+
+def picture_size(image: ingest_pb2.Image) -> tuple[int, int]:
+    """(width_px, height_px) of a colour image. Raises FrameError, too for one that is too large."""
     where = "picture"
     codec = _known(image, COLOR_CODECS, where)
     size = codec.size(image.data, where) or (image.width_px, image.height_px)
-    return codec.decode(image.data, size, where)
+    if size[0] * size[1] > MAX_PICTURE_PX:
+        raise FrameError(
+            f"{where} is {size[0]}x{size[1]} px: {size[0] * size[1]} pixels, limit {MAX_PICTURE_PX}"
+        )
+    return size
 
 
 def _color(message: ingest_pb2.Frame, camera: Camera, where: str) -> NDArray[np.uint8]:

@@ -13,6 +13,8 @@ _GYROSCOPE_MAX = 100.0
 """rad/s; sensors end at 70 (4000 °/s)."""
 _ACCELEROMETER_MAX = 1000.0
 """m/s²; sensors of phones and robots end at 314 (32 g)."""
+MAX_BATCH_SAMPLES = 2000
+"""In one message: a second at 2 kHz."""
 _KEPT_SAMPLES = 20_000
 """Ten seconds at 2 kHz; beyond it the oldest go."""
 _LATE_NS = 100_000_000
@@ -46,7 +48,14 @@ class ImuSamples:
 
     @classmethod
     def from_message(cls, message: ingest_pb2.ImuBatch) -> Self:
-        """Read the wire's samples. Raises InputError if a value is beyond any sensor's, or NaN."""
+        """Read the wire's samples.
+
+        Raises InputError if they are too many, or a value is beyond any sensor's, or NaN.
+        """
+        if len(message.samples) > MAX_BATCH_SAMPLES:
+            raise InputError(
+                f"a batch has {len(message.samples)} IMU samples, limit {MAX_BATCH_SAMPLES}"
+            )
         rows = [[getattr(sample, axis) for axis in _AXES] for sample in message.samples]
         return cls(
             np.array([sample.capture_ns for sample in message.samples], np.int64),
@@ -73,14 +82,13 @@ class ImuBuffer:
         return len(self._times_ns)
 
     def add(self, samples: ImuSamples) -> None:
-        """Take samples; those not later than one that is here already are late, and dropped."""
-        order = np.argsort(samples.capture_ns, kind="stable")
-        times_ns = np.concatenate([self._times_ns, samples.capture_ns[order]])
-        values = np.concatenate([self._values, samples.values[order]])
-        is_later = np.ones(len(times_ns), np.bool_)
-        is_later[1:] = times_ns[1:] > np.maximum.accumulate(times_ns)[:-1]
-        self._times_ns = times_ns[is_later][-_KEPT_SAMPLES:]
-        self._values = values[is_later][-_KEPT_SAMPLES:]
+        """Take samples, in any order; of several of one instant the first one counts."""
+        times_ns = np.concatenate([self._times_ns, samples.capture_ns])
+        values = np.concatenate([self._values, samples.values])
+        times_ns, first = np.unique(times_ns, return_index=True)
+        self._times_ns, self._values = times_ns[-_KEPT_SAMPLES:], values[first][-_KEPT_SAMPLES:]
+        if self._frame_ns is not None:
+            self._forget_before(self._frame_ns)
 
     def until(
         self, capture_ns: int, frame_index: int
@@ -88,10 +96,12 @@ class ImuBuffer:
         """(M,) fractions of the time since the last frame, and (M, 6) samples there.
 
         The first frame gets one sample, the others at least four; the last is at the frame's own
-        instant. Samples before it are forgotten. Raises FrameError, and forgets nothing, if there
-        are none that reach the frame.
+        instant. Samples before it are forgotten, those well after it do not count yet. Raises
+        FrameError, and forgets nothing, if there are none that reach the frame.
         """
-        last_ns = int(self._times_ns[-1]) if len(self._times_ns) else None
+        count = int(np.searchsorted(self._times_ns, capture_ns + _LATE_NS, side="right"))
+        times_ns, values = self._times_ns[:count], self._values[:count]
+        last_ns = int(times_ns[-1]) if count else None
         if last_ns is None or last_ns < capture_ns - _LATE_NS:
             what = "there are none" if last_ns is None else f"they end {capture_ns - last_ns} ns"
             raise FrameError(f"frame {frame_index}: needs IMU samples: {what} before it")
@@ -103,8 +113,8 @@ class ImuBuffer:
             steps = min(max(steps, _FEWEST_STEPS), _MOST_STEPS)
             fractions = np.arange(1, steps + 1) / steps
         at_ns = fractions * (capture_ns - begin_ns)
-        since_ns = (self._times_ns - begin_ns).astype(np.float64)
-        samples = np.stack([np.interp(at_ns, since_ns, column) for column in self._values.T], 1)
+        since_ns = (times_ns - begin_ns).astype(np.float64)
+        samples = np.stack([np.interp(at_ns, since_ns, column) for column in values.T], 1)
         self._frame_ns = capture_ns
         self._forget_before(capture_ns)
         return fractions, samples

@@ -116,7 +116,6 @@ class OrbSlam3Tracker:
             self._keyframes,
             NO_POINTS if tracker_from_camera is None else self._points(self._slam),
             self._map.number,
-            self._sensor.is_metric,
         )
 
     def close(self) -> None:

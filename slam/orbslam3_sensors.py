@@ -30,7 +30,6 @@ class SlamSensor(ABC):
     features: ClassVar[int]
     """ORB features per image that serve it best."""
     needs_depth: ClassVar[bool] = False
-    is_metric: ClassVar[bool] = True
     is_inertial: ClassVar[bool] = False
     """The map is scaled and turned, gravity along -Z: before it is fit to be used, and after."""
     young_s: ClassVar[float] = 0.0
@@ -100,7 +99,6 @@ class MonocularSensor(SlamSensor):
 
     kind = pyorbslam3.Sensor.MONOCULAR
     features = 1500
-    is_metric = False
 
     def track(
         self, slam: pyorbslam3.Slam, gray: Gray, frame: Frame, time_us: int
@@ -118,7 +116,6 @@ class MonocularInertialSensor(MonocularSensor):
     """Colour and an IMU: metric once the IMU is initialised, two seconds of motion or more."""
 
     kind = pyorbslam3.Sensor.IMU_MONOCULAR
-    is_metric = True
     is_inertial = True
     young_s = 20.0
     """Its second inertial adjustment is due 15 s after the IMU was initialised."""

@@ -1,18 +1,16 @@
 """How many metres a unit of a monocular map has.
 
-The sources, best first: "imu" (the tracker is metric itself), "network" (`ScaleEstimator` over the
-first keyframes), "declared" (`declared_scale` of the first tracked frames), "none" (the map is
-"unscaled"). Whoever owns the map asks again at each map_number, and gives a settled scale to the
-pose graph, once: another scale is another map.
+The sources, best first: "imu" (the tracker is metric itself), "declared" (`declared_scale` of the
+first tracked frame: whoever declares it means it), "network" (`ScaleEstimator` over the first
+frames with depth), "none" (the map is "unscaled"). Whoever owns the map asks again at each
+map_number, and gives a settled scale to the pose graph, once: another scale is another map.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slam.camera import Camera
 from slam.geometry import Mat4, inverse
 
 _FEWEST_PAIRS = 20
@@ -72,42 +70,13 @@ class ScaleEstimator:
         return ScaleEstimate(float(np.exp(log_scale)), float(np.expm1(error)), keyframes)
 
 
-def depth_pairs(
-    points_tracker: NDArray[np.float32],
-    tracker_from_camera: Mat4,
-    camera: Camera,
-    depth_m: NDArray[np.float32],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(N,) depths of map points in a view, and (N,) depths (H, W) at their nearest pixels.
+def declared_scale(points_camera: NDArray[np.floating], scene_depth_m: float) -> float | None:
+    """Metres per unit, at which the median depth of (N, 3) points that a view sees is as declared.
 
-    Only points in front of the camera and inside its image. `depth_m` has 0 where there is none.
+    None if there are none in front of the camera.
     """
-    points_camera = camera_points(points_tracker, tracker_from_camera)
-    points_camera = points_camera[points_camera[:, 2] > 0]
-    x, y, z = points_camera.T
-    u = np.rint(camera.fx_px * x / z + camera.cx_px)
-    v = np.rint(camera.fy_px * y / z + camera.cy_px)
-    inside = (u >= 0) & (u < camera.width_px) & (v >= 0) & (v < camera.height_px)
-    rows, columns = v[inside].astype(np.intp), u[inside].astype(np.intp)
-    return z[inside], depth_m[rows, columns].astype(np.float64)
-
-
-def declared_scale(
-    views: Sequence[NDArray[np.floating]], scene_depth_m: float
-) -> ScaleEstimate | None:
-    """The scale at which the scene's median depth is as declared.
-
-    `views`: (N, 3) points in camera coordinates of each of the first tracked frames, a handful.
-    None if they have no points in front of the camera.
-    """
-    depths = [points_camera[:, 2][points_camera[:, 2] > 0] for points_camera in views]
-    medians = np.array([np.median(depth) for depth in depths if len(depth)])
-    if not len(medians):
-        return None
-    scales = scene_depth_m / medians
-    metres_per_unit = float(np.median(scales))
-    spread = float(np.median(np.abs(scales - metres_per_unit)))
-    return ScaleEstimate(metres_per_unit, _SIGMA_OF_MAD * spread / metres_per_unit, len(medians))
+    depths = points_camera[:, 2][points_camera[:, 2] > 0]
+    return scene_depth_m / float(np.median(depths)) if len(depths) else None
 
 
 def camera_points(

@@ -44,8 +44,6 @@ class TrackedFrame:
     """(N, 3) map points that a monocular frame sees, in tracker coordinates."""
     map_number: int = 0
     """Grows when the tracker starts over or changes its scale: nothing before it compares."""
-    is_metric: bool = True
-    """Whether tracker coordinates are metres. False: monocular, in an arbitrary unit."""
 
 
 class Tracker(Protocol):

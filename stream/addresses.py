@@ -28,6 +28,14 @@ def lan_addresses(host: str) -> list[str]:
     return [text for text in dict.fromkeys(found) if _is_usable(text, versions)]
 
 
+def own_names() -> list[str]:
+    """The names of this machine: the host's, and the one that phones find it by (mDNS)."""
+    name = socket.gethostname()
+    if not name.isascii():
+        return []
+    return [name] if "." in name else [name, f"{name}.local"]
+
+
 def local_address(host: str) -> str:
     """The address at which this machine reaches a server that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)

@@ -14,6 +14,9 @@ from mapcast_client.errors import InputError
 
 ENVIRONMENT_PREFIX = "MAPCAST_"
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,}")
+_ICE_HOST = r"[^?:/@\s]+(:[0-9]{1,5})?"
+_ICE_URL = re.compile(rf"stuns?:{_ICE_HOST}|turns?:{_ICE_HOST}(\?transport=(udp|tcp))?")
+"""RFC 7064 and 7065, without IPv6 addresses, which aiortc does not read."""
 _ACCESS = ("auto", "open", "closed")
 _TLS = ("off", "auto")
 
@@ -33,8 +36,11 @@ class IceServer:
     credential: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        if not self.urls.startswith(("stun:", "stuns:", "turn:", "turns:")):
-            raise InputError(f"ice_servers: {self.urls!r:.60} is no stun:, turn: or turns: address")
+        if not _ICE_URL.fullmatch(self.urls):
+            raise InputError(
+                f"ice_servers: {self.urls!r:.60} is no address such as stun:HOST:PORT or "
+                "turn:HOST:PORT?transport=udp"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,8 @@ class ServerConfig:
     """Finished sessions make room for new ones; live ones do not."""
     max_subscribers: int = 256
     keep_warm_worker: bool = True
-    queue_frames: int = 4
-    """Frames of a session that may wait for its worker."""
+    queue_frames: int = 1
+    """Frames of a session that may wait for its worker, beside those that it is at."""
     window_frames: int = 4
     """Unanswered frames that a lossless sender is told to keep at most."""
     sender_timeout_s: float = 60.0

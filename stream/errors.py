@@ -3,7 +3,7 @@
     MapcastError
     └── ServerError             what the server refuses or cannot do
         ├── SessionNotFound
-        ├── PictureMissing      the session has had no frame yet
+        ├── FrameMissing        it needs a frame, and the session has had none yet
         ├── SessionBusy         the session has a sender already, or takes none any more
         ├── ServerFull          no room for another session or subscriber
         ├── Unauthenticated     the server is closed and the request has no token
@@ -34,8 +34,8 @@ class SessionNotFound(ServerError):
     code = ingest_pb2.Error.CODE_NOT_FOUND
 
 
-class PictureMissing(ServerError):
-    """The session has had no frame yet."""
+class FrameMissing(ServerError):
+    """It needs a frame, and the session has had none yet."""
 
     code = ingest_pb2.Error.CODE_NOT_FOUND
 

@@ -4,16 +4,14 @@ import asyncio
 from dataclasses import dataclass
 
 import numpy as np
-import simplejpeg
 
 from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.rows import MeshRow, MeshRows
 from mapcast_client.v1 import ingest_pb2
 from slam.geometry import from_pose_vector
-from slam.images import decode_picture
 from slam.trajectory import Trajectory
-from stream.errors import PictureMissing, WorkerDied
+from stream.errors import FrameMissing, WorkerDied
 from stream.session import Session
 from stream.worker_pb2 import Query, Raycast
 
@@ -24,9 +22,6 @@ CONTENT_TYPES = {
 }
 MAX_VIEW_PX = 3 << 20
 """19 bytes each: what fits a gRPC message."""
-
-
-PICTURE_QUALITY = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +37,9 @@ async def export_mesh(session: Session, mesh_format: str) -> bytes:
     """The map as PLY, OBJ or GLB.
 
     From the volume at full precision; when the worker is gone, from the published rows (1/31
-    voxel). Raises InputError for an unknown format.
+    voxel). Raises InputError for an unknown format, FrameMissing.
     """
+    _require_map(session)
     async with session.exporting:
         try:
             (data,) = await session.query(Query(export_format=mesh_format))
@@ -60,7 +56,11 @@ def _encode_rows(rows: list[MeshRow], voxel_size_m: float, mesh_format: str) -> 
 
 
 async def trajectory_tum(session: Session) -> str:
-    """The corrected path; when the worker is gone, the poses as they were published."""
+    """The corrected path; when the worker is gone, the poses as they were published.
+
+    Raises FrameMissing.
+    """
+    _require_map(session)
     try:
         (text,) = await session.query(Query(trajectory=True))
     except WorkerDied:
@@ -74,7 +74,8 @@ async def trajectory_tum(session: Session) -> str:
 async def raycast(
     session: Session, camera: ingest_pb2.Camera, world_from_camera: ingest_pb2.Pose
 ) -> RaycastImages:
-    """What a camera would see of the map. Raises InputError, WorkerDied."""
+    """What a camera would see of the map. Raises InputError, FrameMissing, WorkerDied."""
+    _require_map(session)
     pixels = camera.width_px * camera.height_px
     if pixels > MAX_VIEW_PX:
         raise InputError(
@@ -86,16 +87,18 @@ async def raycast(
 
 
 async def picture_jpeg(session: Session) -> bytes:
-    """The newest frame's colour as JPEG. Raises PictureMissing, FrameError if it is broken."""
-    image = session.newest_picture
-    if not image.data:
-        raise PictureMissing(f"session {session.id} has had no frame yet")
-    if image.encoding == ingest_pb2.IMAGE_ENCODING_JPEG:
-        return image.data
-    return await asyncio.to_thread(_encode_jpeg, image)
+    """The newest frame's colour as JPEG.
+
+    Raises FrameMissing, and FrameError if it is broken or too large.
+    """
+    if session.newest_picture.is_missing:
+        raise FrameMissing(f"session {session.id} has had no frame yet")
+    return await session.newest_picture.jpeg()
 
 
-def _encode_jpeg(image: ingest_pb2.Image) -> bytes:
-    color = np.ascontiguousarray(decode_picture(image))
-    jpeg: bytes = simplejpeg.encode_jpeg(color, PICTURE_QUALITY, colorsubsampling="420")
-    return jpeg
+def _require_map(session: Session) -> None:
+    """Raise FrameMissing before the first frame of a camera that is guessed."""
+    if session.guesses_camera and not session.map_frame.HasField("camera"):
+        raise FrameMissing(
+            f"session {session.id} has no map yet: no frame has come to guess its camera from"
+        )

@@ -9,7 +9,15 @@ import numpy as np
 
 from mapcast_client.errors import InputError, MapcastError
 from mapcast_client.v1 import maps_pb2, maps_pb2_grpc
-from stream.errors import Forbidden, ServerFull, SessionNotFound, Unauthenticated, WorkerDied
+from stream import ingest
+from stream.errors import (
+    Forbidden,
+    FrameMissing,
+    ServerFull,
+    SessionNotFound,
+    Unauthenticated,
+    WorkerDied,
+)
 from stream.exports import export_mesh, raycast
 from stream.grpc_token import token_of
 from stream.registry import Registry
@@ -22,6 +30,7 @@ STATUS_CODES = {
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     Forbidden: grpc.StatusCode.PERMISSION_DENIED,
     SessionNotFound: grpc.StatusCode.NOT_FOUND,
+    FrameMissing: grpc.StatusCode.NOT_FOUND,
     ServerFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     WorkerDied: grpc.StatusCode.FAILED_PRECONDITION,
     InputError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -59,11 +68,16 @@ class MapsService(maps_pb2_grpc.MapsServicer):
     ) -> None:
         """Send deltas until the subscriber leaves; its later messages change what it wants."""
         try:
-            first = await anext(requests)
-            subscription = _subscription(first)
+            async with asyncio.timeout(ingest.FIRST_MESSAGE_TIMEOUT_S):
+                first = await anext(requests)
         except StopAsyncIteration:
             return
-
+        except TimeoutError:
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                f"no message came within {ingest.FIRST_MESSAGE_TIMEOUT_S:g} s",
+            )
+        subscription = _subscription(first)
         stall_s = self._registry.config.subscriber_stall_timeout_s
 
         async def send(delta: bytes) -> None:

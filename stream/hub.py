@@ -123,12 +123,20 @@ class Hub:
         """When each of the slots last changed."""
         return self._table.revisions[slots]
 
-    def restart(self, epoch: int) -> None:
-        """Drop the whole map; every subscriber starts anew in the next epoch."""
+    def restart(self, epoch: int, path_scale: float = 0.0) -> None:
+        """Drop the whole map; every subscriber starts anew in the next epoch.
+
+        The path stays, with its lengths times `path_scale`, unless that is 0.
+        """
         self.epoch = epoch
         self.revision += 1
         self.map_hash = self.triangles = self.live_blocks = 0
+        path = [self.poses[at] for at in self._pose_at.values()] if path_scale else []
         self.poses, self._pose_at = [], {}
+        for row in path:
+            tx, ty, tz, *rotation = row.world_from_camera
+            pose = (tx * path_scale, ty * path_scale, tz * path_scale, *rotation)
+            self.append_pose(row.index, row.capture_ns, pose, row.state, row.keyframe)
         self._table = _Table()
         for cursor in self._cursors:
             self._rewind(cursor, since=0)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from fusion.depth.description import NetworkDescription, Quantity
 from fusion.depth.opening import open_depth_source
 from fusion.live_map import LiveMap
 from fusion.monocular import Monocular, Scale
@@ -31,10 +32,7 @@ UNSCALED_VOXEL = 0.005
 
 
 class MapBuilder:
-    """Decodes a session's frames and makes its maps.
-
-    One thread decodes. Another may build, once a frame was decoded or where the camera is given.
-    """
+    """Decodes a session's frames, on one thread, and makes its maps, on any."""
 
     def __init__(self, settings: ingest_pb2.OpenSession, vocabulary: Path) -> None:
         """Raises InputError for settings that do not do."""
@@ -68,26 +66,38 @@ class MapBuilder:
         if self.guesses_camera:
             self._rectifier = None
 
-    def build(self) -> LiveMap:
-        """An empty map. Raises InputError for a camera that the tracker cannot work with."""
-        assert self._rectifier is not None
-        camera = self._rectifier.camera
-        calibration = replace(self._calibration, camera=camera)
+    @property
+    def calibration(self) -> Calibration | None:
+        """Of the rectified frames that `decode` returns; None before a guess."""
+        if self._rectifier is None:
+            return None
+        return replace(self._calibration, camera=self._rectifier.camera)
+
+    def build(self, calibration: Calibration) -> LiveMap:
+        """An empty map.
+
+        Raises InputError for a camera that the tracker cannot work with, and a network that cannot
+        be loaded, DependencyError for one whose runtime is missing.
+        """
+        camera = calibration.camera
+        monocular = self._monocular(camera) if self._is_monocular else None
         tracker = open_tracker(
             self._settings.sensor, self._settings.pose_source, calibration, self._vocabulary
         )
-        monocular = self._monocular(camera) if self._is_monocular else None
         scale = _tracker_scale(self._settings)
         return LiveMap(camera, self.volume_settings, tracker, scale, monocular)
 
     def map_frame(self, live_map: LiveMap | None, epoch: int) -> MapFrame:
         """What the coordinates of a map mean; None: before the first frame of a guessed camera."""
         scale = _tracker_scale(self._settings) if live_map is None else live_map.scale
+        if not scale.is_known and self._settings.scene_depth_m:
+            scale = Scale("declared", 0.0)  # in metres from the first frame with a pose on
         return MapFrame(
             epoch=epoch,
             units="m" if scale.is_known else "unscaled",
             scale_source=scale.source,
             metres_per_unit=scale.metres_per_unit if scale.is_known else 0.0,
+            rescaled_by=0.0 if live_map is None else live_map.rescaled_by,
             camera=None if live_map is None else live_map.camera.to_message(),
             camera_guessed=self.guesses_camera,
             depth_source=self._depth_kind if self._is_monocular else "sensor",
@@ -118,12 +128,19 @@ def volume_settings(settings: ingest_pb2.OpenSession) -> VolumeSettings:
         for name in ("voxel_size_m", "truncation_vox", "depth_min_m", "depth_max_m", "max_blocks")
         if getattr(settings.fusion, name)
     }
-    is_scaled = settings.depth.model or settings.scene_depth_m or _tracker_scale(settings).is_known
-    if not is_scaled:
+    if not _will_be_scaled(settings):
         given.setdefault("voxel_size_m", UNSCALED_VOXEL)
     if settings.sensor != ingest_pb2.SENSOR_RGBD:
         given["min_weight"] = MONOCULAR_MIN_WEIGHT
     return VolumeSettings(**given)
+
+
+def _will_be_scaled(settings: ingest_pb2.OpenSession) -> bool:
+    """Whether anything gives the map metres, sooner or later."""
+    if settings.scene_depth_m or _tracker_scale(settings).is_known:
+        return True
+    model = settings.depth.model
+    return bool(model) and NetworkDescription.find(model).quantity is Quantity.METRIC
 
 
 def _tracker_scale(settings: ingest_pb2.OpenSession) -> Scale:

@@ -6,23 +6,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mapcast_client.errors import InputError
+from mapcast_client.settings import DEPTH_SOURCES, POLICIES, SENSORS
 from mapcast_client.v1 import ingest_pb2
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[Finite, Field(gt=0)]
-
-_SENSORS = {
-    "mono": ingest_pb2.SENSOR_MONO,
-    "mono_imu": ingest_pb2.SENSOR_MONO_IMU,
-    "rgbd": ingest_pb2.SENSOR_RGBD,
-}
-_POLICIES = {"live": ingest_pb2.POLICY_LIVE, "lossless": ingest_pb2.POLICY_LOSSLESS}
-_DEPTH_SOURCES = {
-    "auto": ingest_pb2.DepthSettings.SOURCE_UNSPECIFIED,
-    "motion_stereo": ingest_pb2.DepthSettings.SOURCE_MOTION_STEREO,
-    "network": ingest_pb2.DepthSettings.SOURCE_NETWORK,
-    "fused": ingest_pb2.DepthSettings.SOURCE_FUSED,
-}
 
 
 class _Strict(BaseModel):
@@ -106,11 +94,11 @@ class NewSession(_Strict):
         calibration = self.calibration
         return ingest_pb2.OpenSession(
             name=self.name,
-            sensor=_SENSORS[self.sensor],
-            policy=_POLICIES[self.policy],
+            sensor=SENSORS[self.sensor],
+            policy=POLICIES[self.policy],
             calibration=calibration.to_message() if calibration is not None else None,
             fusion=ingest_pb2.FusionSettings(voxel_size_m=self.voxel_size_m),
-            depth=ingest_pb2.DepthSettings(source=_DEPTH_SOURCES[self.depth], model=self.model),
+            depth=ingest_pb2.DepthSettings(source=DEPTH_SOURCES[self.depth], model=self.model),
             scene_depth_m=self.scene_depth_m,
         )
 

@@ -201,6 +201,8 @@ def _check_rgbd(request: ingest_pb2.OpenSession) -> None:
     Calibration.from_message(request.calibration)
     if request.depth.source or request.depth.model:
         raise InputError("depth is set, but the depth of an RGB-D session comes from its sensor")
+    if request.scene_depth_m:
+        raise InputError("scene_depth_m is set, but an RGB-D session is in metres by its sensor")
 
 
 def _check_monocular(request: ingest_pb2.OpenSession) -> None:

@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from mapcast_client.errors import InputError, MapcastError
 from stream.errors import (
     Forbidden,
-    PictureMissing,
+    FrameMissing,
     ServerError,
     ServerFull,
     SessionBusy,
@@ -39,7 +39,7 @@ HTTP_STATUS = {
     Unauthenticated: 401,
     Forbidden: 403,
     SessionNotFound: 404,
-    PictureMissing: 404,
+    FrameMissing: 404,
     ServerFull: 503,
     SessionBusy: 409,
     WorkerDied: 409,
@@ -74,7 +74,8 @@ def create_app(
             allow_headers=["*"],
             expose_headers=["Location", "ETag", "Link"],
         )
-    app.add_middleware(HttpGuard, check_origin=not config.is_closed, origins=config.cors_origins)
+    guarded = None if config.is_closed else config.host
+    app.add_middleware(HttpGuard, open_host=guarded, origins=config.cors_origins)
     return app
 
 

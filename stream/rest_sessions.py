@@ -112,7 +112,7 @@ def _add_exports(router: APIRouter, registry: Registry) -> None:
 
     @router.get("/{session_id}/map.{mesh_format}", tags=["exports"])
     async def get_map(session_id: str, mesh_format: str, token: Token) -> Response:
-        """The map as PLY, OBJ or GLB, in metres, with colours. Watch token."""
+        """The map as PLY, OBJ or GLB, with colours, in the session's `units`. Watch token."""
         session = watched(session_id, token)
         data = await export_mesh(session, mesh_format)
         disposition = f'attachment; filename="{session.id}.{mesh_format}"'
@@ -124,7 +124,7 @@ def _add_exports(router: APIRouter, registry: Registry) -> None:
 
     @router.get("/{session_id}/trajectory.tum", tags=["exports"])
     async def get_trajectory(session_id: str, token: Token) -> PlainTextResponse:
-        """The corrected path: lines of time (s), tx ty tz (m), qx qy qz qw. Watch token."""
+        """The corrected path: lines of time (s), tx ty tz, qx qy qz qw. Watch token."""
         return PlainTextResponse(await trajectory_tum(watched(session_id, token)))
 
     @router.get("/{session_id}/frame.jpg", tags=["exports"])

@@ -36,6 +36,12 @@ GRPC_OPTIONS = [
     ("grpc.max_receive_message_length", MAX_GRPC_BYTES),
     ("grpc.max_send_message_length", MAX_GRPC_BYTES),
     ("grpc.so_reuseport", 0),  # a second server on the same port is an error, not a lottery
+    # A robot that walks out of the network says nothing: within a minute its sender is gone.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 30_000),  # gRPC 1.85 waits for this one, whatever it is sent
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),  # who only listens is asked, too
 ]
 
 KEEP_ALIVE = (
@@ -83,7 +89,8 @@ class _Http(uvicorn.Server):
 async def serve(config: ServerConfig) -> AsyncIterator[RunningServer]:
     """Run a server for the duration of the block.
 
-    Raises ServerError if a port is taken, InputError for a certificate that does not do.
+    Raises ServerError if a port is taken, or HTTP cannot start; InputError for a certificate that
+    does not do.
     """
     certificate = server_certificate(config, datetime.datetime.now(datetime.UTC))
     with _listen(config.host, config.http_port, "http_port") as http_socket:
@@ -99,17 +106,26 @@ async def serve(config: ServerConfig) -> AsyncIterator[RunningServer]:
         await rpc.start()
         serving = asyncio.create_task(http.serve(sockets=[http_socket]))
         try:
-            await http.listening.wait()
+            await _listening(http, serving)
             access = "closed" if registry.access.is_closed else "open"
             logger.info("serving %s (%s), gRPC on %d", running.http_url, access, grpc_port)
             yield running
         finally:
             http.should_exit = http.force_exit = True
             await rpc.stop(grace=1)
-            await serving
+            await asyncio.wait([serving])
             if publishers is not None:
                 await publishers.close()
             await registry.close()
+
+
+async def _listening(http: _Http, serving: asyncio.Task[None]) -> None:
+    """Wait for the HTTP port. Raises ServerError if uvicorn gives up before."""
+    listening = asyncio.create_task(http.listening.wait())
+    await asyncio.wait([listening, serving], return_when=asyncio.FIRST_COMPLETED)
+    if not listening.done():
+        listening.cancel()
+        raise ServerError(f"the HTTP server did not start: {serving.exception()}")
 
 
 def _running(

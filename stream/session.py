@@ -18,6 +18,7 @@ from stream.counts import TRACKING_NAMES, FrameCounts
 from stream.errors import SessionBusy, WorkerDied, wire_error
 from stream.hub import Hub
 from stream.metrics import Metrics
+from stream.newest_picture import NewestPicture
 from stream.pulse import Pulse
 from stream.sender import Sender
 from stream.worker_link import Received, WorkerLink
@@ -68,11 +69,12 @@ class Session:
         self.reason = ""
         self.newest_frame = ingest_pb2.Frame()
         """Index and capture time of the newest frame that the map contains."""
-        self.newest_picture = ingest_pb2.Image()
-        """The colour image of the newest frame taken."""
+        self.newest_picture = NewestPicture()
         self.map_frame = MapFrame()
         """What the map's coordinates mean."""
         self.sensor = request.sensor
+        self.guesses_camera = not request.calibration.HasField("camera")
+        """From the first frame: before it there is no map, not even an empty one."""
         self.exporting = asyncio.Lock()
         """Exports take memory and the worker's time: one after the other."""
         self.is_closed = False
@@ -132,7 +134,7 @@ class Session:
         received = Received(frame, sender, time.perf_counter())
         sender.owe()
         self._counts.frames += 1
-        self.newest_picture = frame.color
+        self.newest_picture.take(frame.color)
         if self._state is not SessionState.ACTIVE:
             self._drop(received, f"the session is {self._state.value}")
         elif self._is_lossless:
@@ -143,8 +145,8 @@ class Session:
     async def submit_imu(self, sender: Sender, batch: ingest_pb2.ImuBatch) -> None:
         """Take IMU samples, which come before the frames that they lead up to.
 
-        Raises InputError in a session whose sensor has no IMU, or for values that no sensor has;
-        WorkerDied.
+        Raises InputError in a session whose sensor has no IMU, for too many samples, or for values
+        that no sensor has; WorkerDied.
         """
         if self.sensor != ingest_pb2.SENSOR_MONO_IMU:
             raise InputError(f"session {self.id} takes no IMU samples: its sensor has none")
@@ -157,7 +159,7 @@ class Session:
         self._metrics.frames.labels("dropped").inc()
         frame = received.frame
         result = FrameResult(index=frame.index, capture_ns=frame.capture_ns, reason=reason)
-        result.status = FrameResult.STATUS_DROPPED
+        result.status, result.epoch = FrameResult.STATUS_DROPPED, self.hub.epoch
         received.sender.answer(result)
 
     def pause(self) -> None:
@@ -204,6 +206,7 @@ class Session:
         """Pass a result on to the sender of its frame, and its pose to the subscribers."""
         now_s = time.perf_counter()
         result.latency_ms = 1e3 * (now_s - received.received_s)
+        result.epoch += self._first_epoch
         self._counts.answered(result, now_s)
         self._metrics.observe(result)
         if result.status in (FrameResult.STATUS_FUSED, FrameResult.STATUS_TRACKED):
@@ -227,14 +230,14 @@ class Session:
 
     def described(self, map_frame: MapFrame) -> None:
         """Note what the map's coordinates mean, from now on."""
-        self._enter_epoch(map_frame.epoch)
+        self._enter_epoch(map_frame.epoch, map_frame.rescaled_by)
         self.map_frame = map_frame
         self._set_state(self._state)
 
-    def _enter_epoch(self, worker_epoch: int) -> None:
+    def _enter_epoch(self, worker_epoch: int, rescaled_by: float = 0.0) -> None:
         epoch = self._first_epoch + worker_epoch
         if epoch != self.hub.epoch:
-            self.hub.restart(epoch)
+            self.hub.restart(epoch, rescaled_by)
             self.reason = ""
             self._set_state(self._state)
 

@@ -76,8 +76,8 @@ class ImageReader:
         return _control(said.type)
 
     def _frame(self, data: bytes, now_ns: int) -> ingest_pb2.Frame:
-        encoding = _encoding(data)
         announced, self._next = self._next, Announcement(type="frame")
+        encoding = _encoding(data)
         index = self._index if announced.index is None else announced.index
         capture_ns = announced.capture_ns
         if capture_ns is None:  # its arrival; the clock may have been set back

@@ -8,8 +8,8 @@ takes its file as `ca`.
 import datetime
 import ipaddress
 import os
-import socket
 import ssl
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mapcast_client.errors import InputError
-from stream.addresses import lan_addresses
+from stream.addresses import lan_addresses, own_names
 from stream.config import ServerConfig
 
 VALIDITY = datetime.timedelta(days=397)
@@ -67,18 +67,10 @@ def server_certificate(config: ServerConfig, now: datetime.datetime) -> Certific
         return None
     folder = config.cache / "tls"
     kept = Certificate(folder / "certificate.pem", folder / "key.pem")
-    names = dict.fromkeys([*_LOCAL, *_own_names(), *lan_addresses(config.host)])
+    names = dict.fromkeys([*_LOCAL, *own_names(), *lan_addresses(config.host)])
     if not _covers(kept, names, now):
         _make(kept, names, now)
     return kept
-
-
-def _own_names() -> list[str]:
-    """The host's name, and the one that phones find it by (mDNS)."""
-    name = socket.gethostname()
-    if not name.isascii():
-        return []
-    return [name] if "." in name else [name, f"{name}.local"]
 
 
 def _covers(kept: Certificate, names: Iterable[str], now: datetime.datetime) -> bool:
@@ -86,11 +78,12 @@ def _covers(kept: Certificate, names: Iterable[str], now: datetime.datetime) -> 
     try:
         certificate = x509.load_pem_x509_certificate(kept.certificate.read_bytes())
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (OSError, ValueError, x509.ExtensionNotFound):
+        kept.check()
+    except (OSError, ValueError, InputError, x509.ExtensionNotFound):
         return False
     is_fresh = certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - RENEWAL
     covered = set(extension.value)
-    return is_fresh and kept.key.is_file() and covered.issuperset(map(_general_name, names))
+    return is_fresh and covered.issuperset(map(_general_name, names))
 
 
 def _make(kept: Certificate, names: Iterable[str], now: datetime.datetime) -> None:
@@ -122,11 +115,11 @@ def _make(kept: Certificate, names: Iterable[str], now: datetime.datetime) -> No
 
 def _write(path: Path, data: bytes, mode: int) -> None:
     """Replace a file that nobody sees half-written, or with other rights than `mode`."""
-    partial = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}.")
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
         file.write(data)
-    partial.replace(path)
+    Path(partial).replace(path)
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -44,8 +44,9 @@ def stream_router(registry: Registry) -> APIRouter:
         try:
             hello = Hello.read(await _first_text(socket))
         except InputError as error:
-            await socket.send_json(error_words(str(error), fatal=True))
-            await socket.close(CLOSE_BAD_MESSAGE)
+            with suppress(WebSocketDisconnect):  # it left
+                await socket.send_json(error_words(str(error), fatal=True))
+                await socket.close(CLOSE_BAD_MESSAGE)
         except WebSocketDisconnect:
             pass
         else:

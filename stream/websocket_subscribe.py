@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -49,10 +50,11 @@ def subscribe_router(registry: Registry) -> APIRouter:
 
 
 async def refuse(socket: WebSocket, error: BaseException) -> None:
-    """Close with the code of the error and its words."""
+    """Close with the code of the error and its words, if it has not left by itself."""
     codes = (code for kind, code in CLOSE_CODES.items() if isinstance(error, kind))
     reason = str(error).encode("ascii", "replace")[:MAX_REASON_CHARS].decode()
-    await socket.close(next(codes, CLOSE_BAD_PARAMETER), reason)
+    with suppress(WebSocketDisconnect):
+        await socket.close(next(codes, CLOSE_BAD_PARAMETER), reason)
 
 
 def _subscription(query: Mapping[str, str]) -> Subscription:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SDP = "application/sdp"
 TRICKLE = "application/trickle-ice-sdpfrag"
+MAX_SDP_BYTES = 64 << 10
 
 
 async def _offer(request: Request) -> str:
@@ -37,8 +38,11 @@ def _require_type(request: Request, wanted: str) -> None:
 
 
 async def _text(request: Request) -> str:
+    body = await request.body()
+    if len(body) > MAX_SDP_BYTES:
+        raise HTTPException(413, f"the body has {len(body)} bytes, limit {MAX_SDP_BYTES}")
     try:
-        return (await request.body()).decode()
+        return body.decode()
     except UnicodeDecodeError:
         raise HTTPException(400, "the body is not text (UTF-8)") from None
 

@@ -22,6 +22,7 @@ from fusion.warm_up import warm_up
 from mapcast_client.errors import InputError, MapcastError
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.v1 import ingest_pb2
+from slam.camera import Calibration
 from slam.frame import Frame
 from slam.geometry import Mat4
 from slam.imu import ImuSamples
@@ -49,7 +50,10 @@ class Job:
     """A message on its way through the stages."""
 
     message: worker_pb2.ToWorker
+    calibration: Calibration | None = None
+    """Of the frames decoded by then; None: a camera that is yet to be guessed."""
     map: LiveMap | None = None
+    """None: there is none yet, or the message was refused before it came to one."""
     frame: Frame | None = None
     tracked: TrackedFrame | None = None
     refused: str = ""
@@ -73,6 +77,7 @@ class Worker:
         self._depth = DepthThread(self._wake_fusion)
         # Owned by `track`.
         self._tracked_map: LiveMap | None = None
+        self._no_map = ""
         # Owned by `fuse`.
         self._map: LiveMap | None = None
         self._generation = 0
@@ -110,8 +115,8 @@ class Worker:
     def _open(self, settings: ingest_pb2.OpenSession) -> None:
         try:
             builder = MapBuilder(settings, self._vocabulary)
-            if not builder.guesses_camera:
-                self._map = self._tracked_map = builder.build()
+            if builder.calibration is not None:
+                self._map = self._tracked_map = builder.build(builder.calibration)
         except MapcastError as error:
             self._send(worker_pb2.FromWorker(refused=worker_pb2.Refused(reason=str(error))))
             return
@@ -142,6 +147,7 @@ class Worker:
             job.stages.decode_ms = milliseconds_since(start)
         elif job.message.control.action == Action.ACTION_RESET:
             self._builder.forget_camera()
+        job.calibration = self._builder.calibration
 
     def _track(self, job: Job) -> None:
         assert self._builder is not None
@@ -149,9 +155,10 @@ class Worker:
         if action in (Action.ACTION_RESET, Action.ACTION_FINISH) and self._tracked_map is not None:
             self._tracked_map.close()  # the tracker's memory and threads; the map stays
         if action == Action.ACTION_RESET:
-            self._tracked_map = None if self._builder.guesses_camera else self._builder.build()
-        if job.frame is not None and self._tracked_map is None:
-            self._tracked_map = self._builder.build()
+            self._tracked_map = None
+            self._no_map = ""
+        if self._tracked_map is None and job.calibration is not None:
+            self._tracked_map = self._build(job.calibration)
         job.map = self._tracked_map
         if job.map is None:
             return
@@ -161,6 +168,16 @@ class Worker:
             start = time.perf_counter()
             job.tracked = job.map.track(job.frame)
             job.stages.track_ms = milliseconds_since(start)
+
+    def _build(self, calibration: Calibration) -> LiveMap:
+        """A map; what refused it once refuses it until a reset, without another try."""
+        assert self._builder is not None
+        if not self._no_map:
+            try:
+                return self._builder.build(calibration)
+            except MapcastError as error:
+                self._no_map = str(error)
+        raise InputError(self._no_map)
 
     def _fuse_all(self, inbox: Jobs) -> None:
         while True:
@@ -185,7 +202,7 @@ class Worker:
         action = job.message.control.action
         if action == Action.ACTION_RESET:
             self._begin_epoch(job.map)
-        elif job.map is not self._map:  # a guessed camera's first frame
+        elif job.map is not None and job.map is not self._map:  # a guessed camera's first frame
             self._map = job.map
             self._describe_map()
         if kind == "frame":
@@ -223,14 +240,19 @@ class Worker:
 
     def _integrate_estimate(self, wait: bool = False) -> None:
         """Put a depth that was estimated since into the map."""
-        estimate = self._depth.take(wait)
-        if estimate is None or self._map is None:
+        live_map, estimate = self._map, None
+        try:
+            estimate = self._depth.take(self._map, wait)
+        except MapcastError:  # this one could not be made; the next may
+            traceback.print_exc()
+        if estimate is None or live_map is None:
             return
+        is_fused = False
         with suppress(InputError):  # its pose has moved out of the grid since
-            is_fused = self._map.integrate(estimate)
-            self._note_replaced()
-            if is_fused:
-                self._publisher.fused(self._map, self._epoch, estimate.request.frame)
+            is_fused = live_map.integrate(estimate)
+        self._note_replaced()
+        if is_fused:
+            self._publisher.fused(live_map, self._epoch, estimate.request.frame)
 
     def _wake_fusion(self) -> None:
         """Have the fusing thread look for an estimate; while it has jobs it will anyway."""
@@ -264,6 +286,7 @@ class Worker:
     def _send_result(self, job: Job, fused: FusedFrame | None) -> None:
         frame = job.message.frame
         result = refused_result(frame, job.refused) if fused is None else fused_result(frame, fused)
+        result.epoch = self._epoch
         result.stages.CopyFrom(job.stages)
         self._send(worker_pb2.FromWorker(result=result))
 

@@ -70,7 +70,7 @@ class Keyframes(_message.Message):
     def __init__(self, capture_ns: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class MapFrame(_message.Message):
-    __slots__ = ("epoch", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source")
+    __slots__ = ("epoch", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source", "rescaled_by")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     SCALE_SOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +78,7 @@ class MapFrame(_message.Message):
     CAMERA_FIELD_NUMBER: _ClassVar[int]
     CAMERA_GUESSED_FIELD_NUMBER: _ClassVar[int]
     DEPTH_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    RESCALED_BY_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     units: str
     scale_source: str
@@ -85,7 +86,8 @@ class MapFrame(_message.Message):
     camera: _ingest_pb2.Camera
     camera_guessed: bool
     depth_source: str
-    def __init__(self, epoch: _Optional[int] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ...) -> None: ...
+    rescaled_by: float
+    def __init__(self, epoch: _Optional[int] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ..., rescaled_by: _Optional[float] = ...) -> None: ...
 
 class MeshUpdate(_message.Message):
     __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last")

@@ -40,7 +40,7 @@ def true_scale(estimated: Trajectory, truth: Trajectory | None) -> float | None:
 
 @dataclass(slots=True)
 class RunningAte:
-    """The ATE of the live poses so far, brought up to date at each look."""
+    """The ATE of the live poses so far in the newest epoch, brought up to date at each look."""
 
     tally: Tally
     truth: Trajectory | None
@@ -49,6 +49,7 @@ class RunningAte:
     _sums: LiveAte = field(default_factory=LiveAte)
     _true_poses: dict[int, Mat4] = field(default_factory=dict)
     _seen: int = 0
+    _epoch: int = 0
 
     def __post_init__(self) -> None:
         if self.truth is not None:
@@ -57,9 +58,11 @@ class RunningAte:
 
     def rmse_m(self) -> float | None:
         """The ATE so far; None without truth or with hardly a pose."""
+        if self.tally.epoch != self._epoch:
+            self._epoch, self._seen, self._sums = self.tally.epoch, 0, LiveAte()
         for result in self.tally.results[self._seen :]:
             self._seen += 1
             true_pose = self._true_poses.get(result.capture_ns)
-            if true_pose is not None and result.HasField("world_from_camera"):
+            if true_pose is not None and self.tally.has_comparable_pose(result):
                 self._sums.add(pose_matrix(result.world_from_camera), true_pose)
         return self._sums.rmse_m(scaled=self.scaled)

@@ -30,7 +30,7 @@ from clients.cli.options import (
     VoxelOption,
 )
 from clients.cli.overview import encode_png, overview
-from clients.cli.progress import console, print_report
+from clients.cli.progress import console, print_report, shown_link
 from clients.cli.replay import Replayed, replayed
 from clients.cli.streaming import StreamOptions
 from replay.sequence import Sequence
@@ -94,7 +94,8 @@ async def _run(
             write_json(json, done.report.to_json())
         await _leave(done, server, out)
         if keep:
-            console.print(f"\nThe map stays at {done.viewer_url} until Ctrl-C.", soft_wrap=True)
+            link = shown_link(done.viewer_url)
+            console.print(f"\nThe map stays at {link} until Ctrl-C.", soft_wrap=True)
             await on_interrupt().wait()
 
 

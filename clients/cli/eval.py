@@ -97,9 +97,8 @@ def evaluate(
     monocular = MonocularOptions(mono, depth, model, scene_depth, camera)
     models = monocular.models_folder(server)
     sequence = monocular.open(path, limit)
-    voxel_size = monocular.voxel_size(sequence, voxel, default_m=0.01)
     options = StreamOptions(
-        limit, poses=poses.value, voxel_size_m=voxel_size, depth=monocular.session_depth()
+        limit, poses=poses.value, voxel_size_m=voxel, depth=monocular.session_depth()
     )
     if sequence.ground_truth is None and reference is None:
         raise InputError(
@@ -116,9 +115,9 @@ def evaluate(
             return done.report, done.streamed
 
     report, streamed = asyncio.run(run())
+    print_report(report, sequence.name)
     with console.status("comparing the map with the truth …"):
         evaluation = _evaluation(report, streamed, sequence, surface, scale)
-    print_report(report, sequence.name)
     _print(evaluation)
     if json is not None:
         write_json(json, evaluation.to_json())

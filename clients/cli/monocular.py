@@ -5,13 +5,10 @@ from pathlib import Path
 
 from clients.cli.opening import open_for_streaming
 from clients.cli.options import Depth
-from clients.cli.streaming import EstimatedDepth
+from clients.cli.streaming import DepthOptions
 from mapcast_client.errors import InputError
 from replay.intrinsics import Intrinsics
 from replay.sequence import MONO, Sequence
-
-UNSCALED_VOXEL = 0.005
-"""Of the depth of the first frames: a pixel of motion stereo is no smaller there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +58,15 @@ class MonocularOptions:
             raise InputError(f"--model {path}: no such file")
         return path.parent
 
-    def voxel_size(self, sequence: Sequence, given: float | None, default_m: float) -> float:
-        """What is given, else a default in the unit that the map will most likely have."""
-        has_metres = sequence.sensor != MONO or self.scene_depth_m > 0 or self.model is not None
-        return given if given is not None else default_m if has_metres else UNSCALED_VOXEL
+    def voxel_size(self, sequence: Sequence, given: float | None, default_m: float) -> float | None:
+        """What is given, else a default where the map surely has metres.
 
-    def session_depth(self) -> EstimatedDepth:
+        None: the server chooses. It alone knows what the depth network that it has gives.
+        """
+        has_metres = sequence.sensor != MONO or self.scene_depth_m > 0
+        return given if given is not None else default_m if has_metres else None
+
+    def session_depth(self) -> DepthOptions:
         """What the session is opened with."""
         model = "" if self.model is None else Path(self.model).name.removesuffix(".toml")
-        return EstimatedDepth(self.depth.wire_name, model, self.scene_depth_m)
+        return DepthOptions(self.depth.wire_name, model, self.scene_depth_m)

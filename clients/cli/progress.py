@@ -19,6 +19,14 @@ _LOG_EVERY = 20
 _STATE_STYLES = {"tracking": "green", "lost": "bold red", "relocalized": "yellow"}
 
 
+def shown_link(url: str) -> str:
+    """The link as it may be printed.
+
+    The token in its fragment is shown on a terminal only: what else standard output is, is a log.
+    """
+    return url if console.is_terminal else url.partition("#")[0]
+
+
 @asynccontextmanager
 async def live_line(line: Callable[[], RenderableType]) -> AsyncIterator[None]:
     """Show `line` and keep it fresh for the time of the block, then leave its last state.

@@ -36,7 +36,7 @@ from clients.cli.options import (
     VocabularyOption,
     VoxelOption,
 )
-from clients.cli.progress import console, live_line, print_report, replay_line
+from clients.cli.progress import console, live_line, print_report, replay_line, shown_link
 from clients.cli.streaming import SequenceStream, StreamedMap, StreamOptions
 from clients.cli.tally import Report, Tally
 from mapcast_client import AsyncClient
@@ -76,9 +76,8 @@ def replay(
     monocular = MonocularOptions(mono, depth, model, scene_depth, camera)
     models = monocular.models_folder(server)
     sequence = monocular.open(path, limit)
-    voxel_size = monocular.voxel_size(sequence, voxel, default_m=0.01)
     options = StreamOptions(
-        limit, rate, policy.value, poses.value, voxel_size, monocular.session_depth()
+        limit, rate, policy.value, poses.value, voxel, monocular.session_depth()
     )
 
     async def run() -> Report:
@@ -101,7 +100,7 @@ class Replayed:
     report: Report
     streamed: StreamedMap
     live: Trajectory
-    """The poses as they were answered."""
+    """The poses of the final map's epoch, as they were answered."""
     client: AsyncClient
     viewer_url: str
 
@@ -116,7 +115,8 @@ async def replayed(
         with console.status("opening a session: the worker starts and compiles …"):
             session = await stream.open(client)
         viewer_url = server.viewer_url(session.viewer_path)
-        console.print(f"[bold]{escape(sequence.name)}[/] → {viewer_url}", soft_wrap=True)
+        link = shown_link(viewer_url)
+        console.print(f"[bold]{escape(sequence.name)}[/] → {link}", soft_wrap=True)
         scaled = sequence.sensor == MONO
         running = RunningAte(stream.tally, sequence.ground_truth, scaled)
 

@@ -21,7 +21,7 @@ _RECONNECTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class EstimatedDepth:
+class DepthOptions:
     """Where the depth and the scale of a monocular session come from."""
 
     source: str = "auto"
@@ -46,15 +46,16 @@ class StreamOptions:
     policy: str = "lossless"
     poses: str = "tracked"
     """`given`: the sequence's ground truth goes with each frame."""
-    voxel_size_m: float = 0.01
-    depth: EstimatedDepth = EstimatedDepth()
+    voxel_size_m: float | None = None
+    """Of a map without a scale in its own unit; None: the server chooses."""
+    depth: DepthOptions = DepthOptions()
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise InputError(f"--limit is {self.limit}, must be at least 1")
         if self.rate < 0:
             raise InputError(f"--rate is {self.rate}, must be 0 (as fast as possible) or more")
-        if not 0.001 <= self.voxel_size_m <= 1:
+        if self.voxel_size_m is not None and not 0.001 <= self.voxel_size_m <= 1:
             raise InputError(f"--voxel is {self.voxel_size_m} m, must be 0.001 to 1")
 
 

@@ -29,7 +29,7 @@ class Report:
     frames: int
     tracked: int
     ate_live_rmse_m: float | None
-    """Of the poses as they were answered; None without ground truth."""
+    """Of the poses as they were answered, in the newest epoch; None without ground truth."""
     ate_final_rmse_m: float | None
     """Of the corrected path at the end."""
     frames_per_s: float
@@ -71,6 +71,8 @@ class Tally:
     rejection: str = ""
     """Why the first rejected frame was."""
     state: str = "starting"
+    epoch: int = 0
+    """The newest that a pose came in: those before it are of another world or unit."""
     sent: int = 0
     delta_bytes: int = 0
     blocks: int = 0
@@ -89,7 +91,9 @@ class Tally:
         """Count a result."""
         self.results.append(result)
         self.answered_s = now_s
-        self.tracked += result.HasField("world_from_camera")
+        if result.HasField("world_from_camera"):
+            self.tracked += 1
+            self.epoch = max(self.epoch, result.epoch)
         self.dropped += result.status == FrameResult.STATUS_DROPPED
         if result.status == FrameResult.STATUS_REJECTED:
             self.rejection = self.rejection or result.reason
@@ -105,13 +109,17 @@ class Tally:
         return (len(self.results) - self.dropped) / (self.answered_s - self.started_s)
 
     def live_trajectory(self) -> Trajectory:
-        """Give the poses as they were answered."""
-        posed = [result for result in list(self.results) if result.HasField("world_from_camera")]
+        """Give the poses as they were answered, of the newest epoch alone."""
+        posed = [result for result in list(self.results) if self.has_comparable_pose(result)]
         posed.sort(key=lambda result: result.capture_ns)
         return Trajectory(
             np.array([result.capture_ns for result in posed], np.int64),
             np.array([pose_matrix(result.world_from_camera) for result in posed]).reshape(-1, 4, 4),
         )
+
+    def has_comparable_pose(self, result: FrameResult) -> bool:
+        """Whether a result's pose is in the newest epoch."""
+        return result.HasField("world_from_camera") and result.epoch == self.epoch
 
     def latency_ms(self) -> Percentiles:
         """Give percentiles over the frames that were not dropped."""

@@ -39,7 +39,8 @@ RECEIVE_BUFFER_BYTES = 1 << 20
 """A keyframe of a large picture arrives at once."""
 MAX_ENCODED_WAITING = 30
 """A second of video before a decoder that does not keep up."""
-STUN_TIMEOUT_S = 3.0
+GATHERING_TIMEOUT_S = 3
+"""For STUN and TURN servers to answer; the publisher waits."""
 RTP_COMPONENT = 1
 
 
@@ -84,9 +85,12 @@ def bind_ports(agent: Connection, ports: range) -> None:
             raise ServerFull(f"none of the UDP ports {ports.start} to {ports.stop - 1} is free")
         agent._protocols += bound
         agent._local_candidates += [protocol.local_candidate for protocol in bound]
-        agent._local_candidates += await _reflexive(bound, agent.stun_server)
         turn_only: list[str] = []
-        agent._local_candidates += await agent.get_component_candidates(RTP_COMPONENT, turn_only)
+        reflexive, relayed = await asyncio.gather(
+            _reflexive(bound, agent.stun_server),
+            agent.get_component_candidates(RTP_COMPONENT, turn_only, GATHERING_TIMEOUT_S),
+        )
+        agent._local_candidates += reflexive + relayed
         agent._local_candidates_end = True
 
     _override(agent, "gather_candidates", gather_candidates)
@@ -128,7 +132,7 @@ async def _reflexive(
     outside = [at for at in hosts if at.local_candidate.host != LOOPBACK]
     asking = [server_reflexive_candidate(at, stun_server) for at in outside]
     answers = await asyncio.gather(
-        *(asyncio.wait_for(question, STUN_TIMEOUT_S) for question in asking),
+        *(asyncio.wait_for(question, GATHERING_TIMEOUT_S) for question in asking),
         return_exceptions=True,
     )
     for answer in answers:

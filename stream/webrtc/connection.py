@@ -52,7 +52,7 @@ class VideoConnection:
         self._settings = settings
         self._intake = VideoIntake(metrics)
         self._receiver: RTCRtpReceiver
-        self._heard_s = time.monotonic()
+        self._heard_s: float | None = None
         self._decoded = LatestFrame(metrics.webrtc_frames.labels("dropped").inc)
         self._ice_username = ""
 
@@ -63,8 +63,8 @@ class VideoConnection:
 
     @property
     def silent_s(self) -> float:
-        """Since when nothing at all came from the publisher."""
-        return time.monotonic() - self._heard_s
+        """Since when nothing at all came from the publisher; 0 until it has our answer."""
+        return 0.0 if self._heard_s is None else time.monotonic() - self._heard_s
 
     @property
     def clock(self) -> CaptureClock:
@@ -113,6 +113,7 @@ class VideoConnection:
             await self._peer.setLocalDescription(await self._peer.createAnswer())
         except MALFORMED as error:
             raise InputError(f"the offer does not do: {error or type(error).__name__}") from None
+        self._note_datagram()  # before, it cannot know where to send any
         return with_bitrates(self._peer.localDescription.sdp)
 
     async def trickle(self, fragment: str) -> bool:

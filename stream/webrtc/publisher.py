@@ -97,8 +97,7 @@ class Publisher:
             self._metrics.webrtc_frames.labels("received").inc()
             self._note_blindness(shows_nothing(frame))
             self._size_px = (frame.width, frame.height)
-            if (batch := self._motion.take()).samples:
-                await self.session.submit_imu(self._sender, batch)
+            await self._submit_motion()
             message = ingest_pb2.Frame(
                 index=self.frames,
                 capture_ns=self.connection.clock.capture_ns(frame.pts),
@@ -107,6 +106,16 @@ class Publisher:
             self.frames += 1
             await self.session.submit(self._sender, message)
         raise PublisherGone("its video ended")
+
+    async def _submit_motion(self) -> None:
+        batch = self._motion.take()
+        if not batch.samples:
+            return
+        try:
+            await self.session.submit_imu(self._sender, batch)
+        except InputError as error:  # one glitch of a sensor is no reason to end its video
+            self._metrics.webrtc_imu.labels("refused").inc(len(batch.samples))
+            self._send({"type": "error", "error": str(error)})
 
     def _note_blindness(self, is_blind: bool) -> None:
         if not is_blind:
@@ -166,6 +175,7 @@ class Publisher:
         elif channel.label == "status":
             self._status_channels.append(channel)
             channel.on("message", self._hear_status)
+            channel.on("close", lambda: self._status_channels.remove(channel))
         else:
             channel.close()
 

@@ -30,7 +30,7 @@ class Publishers:
         self._metrics = metrics
         self._running: dict[Publisher, asyncio.Task[None]] = {}
         self._left: dict[tuple[str, str], bool] = {}
-        """Session and resource; whether it owned the session."""
+        """Session and resource; whether it owned the session, and still does."""
 
     async def connect(self, offer: str) -> VideoConnection:
         """A connection for an offer, which is to be started or closed. Raises InputError."""
@@ -57,6 +57,7 @@ class Publishers:
             await connection.close()
             raise
         self._running[publisher] = asyncio.create_task(self._run(publisher))
+        self._left |= {left: False for left in self._left if left[0] == session.id}
         try:
             return publisher, await connection.answer()
         except MapcastError as error:
@@ -88,16 +89,20 @@ class Publishers:
         for publisher in self._running:
             if publisher.session.id == session_id and publisher.resource == resource:
                 return publisher
-        raise SessionNotFound(f"session {session_id!r:.40} has no publisher {resource!r:.40} now")
+        raise _no_publisher(session_id, resource)
 
     async def end(self, session_id: str, resource: str) -> bool:
-        """End a publisher, by its own wish; returns whether it owned its session.
+        """End a publisher, by its own wish; returns whether its session is to end with it.
 
-        Some close their connection just before they say so. Raises SessionNotFound.
+        Some close their connection just before they say so; another may publish by then. Raises
+        SessionNotFound.
         """
         if (session_id, resource) not in self._left:
             await self._end(self.get(session_id, resource), "it said so")
-        return self._left.pop((session_id, resource))
+        owns_session = self._left.pop((session_id, resource), None)
+        if owns_session is None:
+            raise _no_publisher(session_id, resource)  # it said so twice
+        return owns_session
 
     async def _end(self, publisher: Publisher, reason: str) -> None:
         publisher.stop(reason)
@@ -108,3 +113,7 @@ class Publishers:
         """End all of them."""
         ending = [self._end(publisher, "the server stopped") for publisher in list(self._running)]
         await asyncio.gather(*ending)
+
+
+def _no_publisher(session_id: str, resource: str) -> SessionNotFound:
+    return SessionNotFound(f"session {session_id!r:.40} has no publisher {resource!r:.40} now")

@@ -15,6 +15,10 @@ MALFORMED = (ValueError, AssertionError, KeyError, IndexError, TypeError, Attrib
 """What aiortc's parser raises at text that is not SDP, or is wrong in its details."""
 
 
+MAX_MEDIA = 8
+"""Sections of an offer; browsers with a camera, a microphone and data have three."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fragment:
     """A trickled part of an offer (RFC 8840)."""
@@ -28,6 +32,9 @@ def check_offer(text: str) -> str:
     """The ICE user name of an offer of video. Raises InputError for what cannot be taken."""
     if not text.startswith("v=0"):
         raise InputError("the body is not SDP: it must begin with v=0")
+    sections = sum(line.startswith("m=") for line in text.splitlines())
+    if sections > MAX_MEDIA:
+        raise InputError(f"the offer has {sections} media sections, limit {MAX_MEDIA}")
     try:
         offer = sdp.SessionDescription.parse(text)
     except StopIteration:

@@ -237,6 +237,9 @@ async def test_an_open_server_obeys_no_foreign_page() -> None:
         ):
             answer = await http.post(path, headers={"Origin": origin})
             assert answer.status_code == status, origin
+        rebound = await http.get("/v1/sessions", headers={"Host": "rebound.evil:8430"})
+        assert rebound.status_code == 403
+        assert (await http.get("/v1/sessions", headers={"Host": "maps.example"})).is_success
         foreign = await http.get("/healthz", headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in foreign.headers
         friend = await http.get("/healthz", headers={"Origin": "https://maps.example"})

@@ -47,7 +47,7 @@ navigator.mediaDevices.getUserMedia = async () => {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def camera_server() -> AsyncIterator[RunningServer]:
     """An open server that also serves the pages."""
-    async with serve(pages_config()) as running:
+    async with serve(pages_config(cors_origins=("http://phone.test",))) as running:
         yield running
 
 

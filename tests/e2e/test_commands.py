@@ -1,4 +1,4 @@
-"""`mapcast watch` and `export` as a user runs them, beside a server."""
+"""`mapcast watch`, `export` and `eval` as a user runs them, beside a server."""
 
 import asyncio
 import sys
@@ -60,3 +60,19 @@ async def test_the_newest_session_is_watched_and_exported_without_its_name(
     assert code == 0, output
     triangles = (await client.session(newest.id)).triangles
     assert len(trimesh.load(tmp_path / "map.ply", force="mesh").faces) == triangles > 0
+
+
+async def test_a_reference_that_does_not_fit_costs_no_report(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    reference = tmp_path / "other"
+    reference.mkdir()
+    trimesh.creation.box().export(reference / "map.ply")
+    path = [f"{1e6 + i:.1f} 0 0 {i} 0 0 0 1" for i in range(4)]
+    (reference / "trajectory.tum").write_text("\n".join(path))
+    arguments = ["eval", "rendered:frames=6", "--poses", "given", "--voxel", "0.05"]
+    arguments += ["--http", server.http_url, "--reference", str(reference)]
+    code, output = await mapcast(server, tmp_path, *arguments)
+    assert code == 1, output
+    assert "error" in output
+    assert "6 of 6" in output

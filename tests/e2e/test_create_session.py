@@ -18,6 +18,7 @@ from stream.server import RunningServer, serve
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Frames = list[ingest_pb2.Frame]
+CAMERA = {"width_px": 640, "height_px": 480, "fx_px": 500, "fy_px": 500, "cx_px": 320, "cy_px": 240}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -122,6 +123,7 @@ async def test_a_session_whose_sender_never_comes_is_finished(http: httpx.AsyncC
         ({"model": "../small"}, 400, "small"),
         ({"depth": "network"}, 400, "needs a model"),
         ({"scene_depth_m": 1e6}, 400, "scene_depth_m"),
+        ({"sensor": "rgbd", "calibration": CAMERA, "scene_depth_m": 2}, 400, "by its sensor"),
         ({"voxel_size_m": 7}, 400, "voxel_size_m"),
     ],
 )

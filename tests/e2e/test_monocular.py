@@ -1,10 +1,14 @@
 """Colour alone becomes a dense map: tracked or posed, unscaled or scaled, with a guessed camera."""
 
+import asyncio
+import itertools
+
 import httpx
 import numpy as np
 import pytest
 
 from mapcast_client import AsyncClient, Map
+from mapcast_client.errors import SessionError
 from mapcast_client.poses import pose_message
 from mapcast_client.v1 import ingest_pb2
 from replay.opening import open_sequence
@@ -103,9 +107,13 @@ async def test_a_camera_that_nobody_calibrated_is_guessed_from_the_first_frame(
 ) -> None:
     session = await client.open(None, "guessed", "lossless", sensor="mono")
     assert not (await client.session(session.id)).HasField("camera")
-    early = await http.get(f"/v1/sessions/{session.id}/map.ply")
-    assert early.status_code == 400
-    assert "no frame" in early.json()["error"]
+    for file in ("map.ply", "trajectory.tum", "frame.jpg"):
+        early = await http.get(f"/v1/sessions/{session.id}/{file}")
+        assert early.status_code == 404, file
+        assert "no frame" in early.json()["error"]
+    with pytest.raises(SessionError, match="no frame") as refusal:
+        await client.export(session.id, "ply")
+    assert refusal.value.code == "not_found"
     await session.send(colour_frames[0])
     result = await anext(session.results())
     assert result.tracking == ingest_pb2.TRACKING_STATE_INITIALIZING
@@ -152,3 +160,59 @@ async def test_given_poses_need_no_tracker(
     finished = await session.finish()
     assert finished.fused > 0
     assert (await client.session(session.id)).units == "m"
+
+
+async def test_refused_frames_leave_the_map_as_it_is(
+    client: AsyncClient, colour_frames: Frames
+) -> None:
+    session = await client.open(None, "refusing", "lossless", sensor="mono")
+    await session.send(colour_frames[0])
+    for frame in colour_frames[1:4]:
+        broken = ingest_pb2.Frame()
+        broken.CopyFrom(frame)
+        broken.color.data = broken.color.data[:100]
+        await session.send(broken)
+    await session.finish()
+    statuses = [result.status async for result in session.results()]
+    assert statuses == [Result.STATUS_NOT_FUSED] + 3 * [Result.STATUS_REJECTED]
+    info = await client.session(session.id)
+    assert info.camera_guessed
+    assert (info.camera.width_px, info.camera.height_px) == (640, 480)
+
+
+async def test_resets_that_overtake_each_other_cost_no_session(
+    client: AsyncClient, colour_frames: Frames
+) -> None:
+    session = await client.open(None, "impatient", "lossless", sensor="mono")
+    for frame in colour_frames[:3]:
+        await session.send(frame)
+        await session.reset()
+        await session.reset()
+    await session.send(colour_frames[3])
+    finished = await session.finish()
+    results = [result async for result in session.results()]
+    assert len(results) == 4
+    assert results[-1].epoch == finished.epoch
+
+
+async def test_a_live_session_estimates_depth_beside_its_frames(
+    client: AsyncClient, walk: Sequence, colour_frames: Frames, coarse: ingest_pb2.FusionSettings
+) -> None:
+    assert walk.ground_truth is not None
+    session = await client.open(
+        walk.calibration.to_message(), "beside", "live", "given", fusion=coarse, sensor="mono"
+    )
+    results = session.results()
+    poses = walk.ground_truth.world_from_camera
+    there_and_back = itertools.cycle([*range(FRAMES), *reversed(range(FRAMES))])
+    async with asyncio.timeout(120):
+        for count, index in enumerate(there_and_back):
+            frame = ingest_pb2.Frame(world_from_camera=pose_message(poses[index]))
+            frame.MergeFrom(colour_frames[index])
+            frame.index, frame.capture_ns = count, 33_000_000 * (count + 1)
+            await session.send(frame)
+            assert (await anext(results)).status in (Result.STATUS_FUSED, Result.STATUS_TRACKED)
+            if (await client.session(session.id)).triangles > 1000:
+                break
+    finished = await session.finish()
+    assert (await followed(client, session.id)).map_hash == finished.map_hash

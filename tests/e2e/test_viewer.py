@@ -180,6 +180,22 @@ async def test_it_says_so_when_the_session_does_not_exist(
     assert not await page.evaluate("window.mapcast.connected()")
 
 
+async def test_a_viewer_that_stopped_looks_for_no_session(
+    viewer_server: RunningServer, page: Page
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.route("**/mirror_worker*", lambda route: route.abort())
+    await page.clock.install()
+    await page.goto(viewer_server.http_url)
+    await page.get_by_text("The viewer stopped").wait_for(timeout=TIMEOUT_MS)
+    before = len(asked)
+    await page.clock.run_for(10_000)
+    await page.evaluate("fetch('healthz')")
+    assert asked[-1].endswith("/healthz")
+    assert not [url for url in asked[before:] if "/v1/sessions" in url]
+
+
 async def _settled_picture(page: Page, path: Path) -> np.ndarray:
     """(H, W, 3) of the canvas alone, once everything received is drawn; also kept as a file."""
     async with asyncio.timeout(TIMEOUT_MS / 1000):

@@ -47,6 +47,9 @@ async def posed_session(
     calibration = room.calibration.to_message()
     session = await client.open(calibration, "", "lossless", "given", coarse)
     await session.close()
+    async with asyncio.timeout(20):
+        while (await client.session(session.id)).state != "waiting":
+            await asyncio.sleep(0.02)
     return session.id
 
 

@@ -56,7 +56,9 @@ async def _load(sequence: RgbdSequence) -> list[Figure]:
 async def _latency(sequence: RgbdSequence, bundle: Path) -> list[Figure]:
     """With a server in this process, at which can be listened."""
     pictures = _pictures(sequence)
-    config = ServerConfig(http_port=0, grpc_port=0, cache=user_cache(), web_dir=bundle)
+    config = ServerConfig(
+        http_port=0, grpc_port=0, cache=user_cache(), web_dir=bundle, keep_warm_worker=False
+    )
     async with serve(config) as server:
         async with chromium(*FLAGS) as browser:
             figures = await publishing.stalls(server, browser, pictures)

@@ -22,7 +22,8 @@ SENT_VOXEL_M = 0.02
 FIRST_TRIANGLES = 2000
 MAX_MONOCULAR_MS, MAX_SENT_MS = 500.0, 250.0
 TIMEOUT_MS = 90_000
-SIZE = {"width": 640, "height": 480}
+SIZE = {"width": 320, "height": 240}
+"""A CPU draws it, of which the page has a part only."""
 
 
 async def monocular(

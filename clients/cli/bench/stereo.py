@@ -47,7 +47,8 @@ def _times_ms(sequence: RgbdSequence) -> list[float]:
         pose_source=ingest_pb2.POSE_SOURCE_GIVEN,
     )
     builder = MapBuilder(settings, Path())
-    live_map = builder.build()
+    assert builder.calibration is not None
+    live_map = builder.build(builder.calibration)
     times_ms = []
     for message in islice(back_and_forth(sequence, FRAMES), FRAMES):
         frame = builder.decode(message)

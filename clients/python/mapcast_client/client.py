@@ -83,7 +83,7 @@ class AsyncClient:
         model: str = "",
         scene_depth_m: float = 0.0,
     ) -> AsyncSession:
-        """Open a session to send frames to, or re-join the given one.
+        """Open a session to send frames to, or re-join the given one, whose settings stay.
 
         `policy` live: the newest frames win; lossless: every frame counts and `send` waits.
         `sensor` rgbd, mono or mono_imu. A mono session may go without `calibration`: the server

@@ -3,9 +3,9 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import grpc
 
@@ -17,28 +17,12 @@ from mapcast_client.errors import (
     SessionError,
     StateError,
 )
+from mapcast_client.settings import DEPTH_SOURCES, POLICIES, POSE_SOURCES, SENSORS, wire_value
 from mapcast_client.transport import END_OF_STREAM, OPEN_TIMEOUT_S, error_of, translated
 from mapcast_client.v1 import ingest_pb2
 
 RESULTS_KEPT = 4096
 ERRORS_KEPT = 256
-_POLICIES = {"live": ingest_pb2.POLICY_LIVE, "lossless": ingest_pb2.POLICY_LOSSLESS}
-_POSE_SOURCES = {
-    "tracked": ingest_pb2.POSE_SOURCE_TRACKED,
-    "given": ingest_pb2.POSE_SOURCE_GIVEN,
-}
-_SENSORS = {
-    "rgbd": ingest_pb2.SENSOR_RGBD,
-    "mono": ingest_pb2.SENSOR_MONO,
-    "mono_imu": ingest_pb2.SENSOR_MONO_IMU,
-}
-_DEPTH_SOURCES = {
-    "auto": ingest_pb2.DepthSettings.SOURCE_UNSPECIFIED,
-    "motion_stereo": ingest_pb2.DepthSettings.SOURCE_MOTION_STEREO,
-    "network": ingest_pb2.DepthSettings.SOURCE_NETWORK,
-    "fused": ingest_pb2.DepthSettings.SOURCE_FUSED,
-}
-_Wire = TypeVar("_Wire")
 
 
 def open_message(
@@ -54,31 +38,24 @@ def open_message(
     model: str = "",
     scene_depth_m: float = 0.0,
 ) -> ingest_pb2.OpenSession:
-    """Ask for a session; a given `session` re-joins that one. Raises InputError."""
-    if calibration is None and sensor != "mono":
+    """Ask for a session; a given `session` re-joins that one, as it is. Raises InputError."""
+    if calibration is None and sensor != "mono" and not session:
         raise InputError(f"sensor {sensor!r} needs a calibration; only 'mono' goes without")
     if not (math.isfinite(scene_depth_m) and scene_depth_m >= 0):
         raise InputError(f"scene_depth_m is {scene_depth_m}, must be 0 (not known) or more")
     return ingest_pb2.OpenSession(
         session=session,
         name=name,
-        sensor=_wire_value("sensor", sensor, _SENSORS),
+        sensor=wire_value("sensor", sensor, SENSORS),
         calibration=calibration,
-        policy=_wire_value("policy", policy, _POLICIES),
-        pose_source=_wire_value("pose_source", pose_source, _POSE_SOURCES),
+        policy=wire_value("policy", policy, POLICIES),
+        pose_source=wire_value("pose_source", pose_source, POSE_SOURCES),
         fusion=fusion,
         depth=ingest_pb2.DepthSettings(
-            source=_wire_value("depth", depth, _DEPTH_SOURCES), model=model
+            source=wire_value("depth", depth, DEPTH_SOURCES), model=model
         ),
         scene_depth_m=scene_depth_m,
     )
-
-
-def _wire_value(what: str, name: str, values: Mapping[str, _Wire]) -> _Wire:
-    """The wire's value of a name. Raises InputError."""
-    if name not in values:
-        raise InputError(f"{what} is {name!r}, must be one of {', '.join(values)}")
-    return values[name]
 
 
 class AsyncSession:

@@ -2,6 +2,7 @@
 /** One session's subscription: a WebSocket that comes back after it was lost. */
 
 import { socketAddress } from "./api";
+import { sessionPath } from "./sessions";
 
 /** Numbers connections of all sessions, so that none is mistaken for another. */
 let nextNumber = 0;
@@ -108,7 +109,7 @@ export class Connection {
 
   #address(): string {
     const { since, epoch } = this.#follower.resume();
-    return socketAddress(`v1/sessions/${encodeURIComponent(this.#session)}/subscribe`, {
+    return socketAddress(`${sessionPath(this.#session)}/subscribe`, {
       layers: "mesh,trajectory,status",
       since: since.toString(),
       epoch: epoch.toString(),

@@ -11,12 +11,15 @@ export class Latency {
   readonly meter = new Meter();
   #newestNs = 0n;
 
-  /** The frame of this capture time came to the screen at that server time. */
-  shown(captureNs: bigint, serverNowMs: number | null): void {
+  /**
+   * The frame of this capture time came to the screen at that server time, in a subscription that
+   * is so old. What was captured before it waited for the viewer, not on its way.
+   */
+  shown(captureNs: bigint, serverNowMs: number | null, subscribedMs: number): void {
     if (captureNs === this.#newestNs || serverNowMs === null) return;
     this.#newestNs = captureNs;
     const latencyMs = serverNowMs - Number(captureNs / 1000n) / 1000;
-    if (latencyMs < -CLOCK_ERROR_MS || latencyMs > LONGEST_MS) return;
+    if (latencyMs < -CLOCK_ERROR_MS || latencyMs > Math.min(LONGEST_MS, subscribedMs)) return;
     this.meter.add(Math.max(0, latencyMs));
   }
 

@@ -41,6 +41,8 @@ function main(): void {
   const showing = window.setInterval(show, STATUS_PERIOD_MS);
   viewer.failed = (reason) => {
     window.clearInterval(showing);
+    viewer.connectionChanged = () => {};
+    picker.stop();
     viewer.close();
     giveUp(`The viewer stopped: ${reason}. Load the page again.`);
   };

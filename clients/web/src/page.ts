@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Small things that every part of the page needs. */
+/** Small things that every part of both pages needs. */
 
 export function element<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -7,7 +7,7 @@ export function element<T extends HTMLElement>(id: string): T {
   return found as T;
 }
 
-/** Change a text only where it differs: the rest of the page then stays as it is. */
+/** Change a text only where it differs: screen readers speak every change. */
 export function put(target: HTMLElement, text: string): void {
   if (target.textContent !== text) target.textContent = text;
 }

@@ -16,6 +16,7 @@ export class Picker {
   readonly #viewer: Viewer;
   readonly #select = element<HTMLSelectElement>("sessions");
   readonly #name = element("session-name");
+  #isStopped = false;
   /** Chosen by the address or by hand: stays, whatever else appears. */
   #pinned = new URLSearchParams(location.search).get("session");
 
@@ -25,18 +26,25 @@ export class Picker {
     if (this.#pinned !== null) this.#viewer.open(this.#pinned);
   }
 
-  /** Ask the server again and again while the page is visible. */
-  async run(): Promise<never> {
-    for (;;) {
+  /** Ask the server again and again while the page is visible, until `stop`. */
+  async run(): Promise<void> {
+    while (!this.#isStopped) {
       if (document.visibilityState === "visible") await this.#refresh();
       const waitMs = this.#viewer.session === null ? POLL_MS : POLL_WITH_SESSION_MS;
       await new Promise((resolve) => window.setTimeout(resolve, waitMs));
     }
   }
 
+  /** Open nothing any more. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#select.disabled = true;
+  }
+
   async #refresh(): Promise<void> {
     try {
       const sessions = await this.#ask();
+      if (this.#isStopped) return;
       this.server = "ok";
       this.#follow(sessions);
       this.#showList(sessions);

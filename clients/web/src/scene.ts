@@ -16,6 +16,8 @@ const BACKGROUND = 0x11151a;
 /** A picture that takes longer leaves the machine twice its time for other work, within limits. */
 const SLOW_PICTURE_MS = 50;
 const LONGEST_REST_MS = 600;
+/** What it leaves for later: a path that grew, while the map is as it was drawn. */
+const PATH_REST_MS = 1000;
 
 export const LAYERS = ["mesh", "path", "cameras", "grid"] as const;
 export type Layer = (typeof LAYERS)[number];
@@ -45,6 +47,8 @@ export class Scene {
   #appliedNs: bigint | null = null;
   #drawnNs: bigint | null = null;
   #stale = true;
+  /** Whether more than the path is stale. */
+  #isUrgent = true;
   #lastMs = performance.now();
   #drawnAtMs = 0;
   #pictureMs = 0;
@@ -108,7 +112,7 @@ export class Scene {
 
   /** Draw again with the next animation frame. */
   invalidate(): void {
-    this.#stale = true;
+    this.#stale = this.#isUrgent = true;
   }
 
   apply(update: Update): void {
@@ -177,12 +181,13 @@ export class Scene {
   /** A slow renderer must not starve the messages: it would show old states at leisure. */
   #isRested(nowMs: number): boolean {
     if (this.#pictureMs < SLOW_PICTURE_MS) return true;
-    const restMs = Math.min(LONGEST_REST_MS, 2 * this.#pictureMs);
+    const slowMs = Math.min(LONGEST_REST_MS, 2 * this.#pictureMs);
+    const restMs = this.#isUrgent ? slowMs : PATH_REST_MS;
     return nowMs - this.#drawnAtMs >= this.#pictureMs + restMs;
   }
 
   #draw(nowMs: number): void {
-    this.#stale = false;
+    this.#stale = this.#isUrgent = false;
     this.#drawnAtMs = nowMs;
     this.#drawnNs = this.#appliedNs;
     this.#appliedNs = null;

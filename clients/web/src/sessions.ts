@@ -3,12 +3,14 @@
 import { get } from "./api";
 import type { Units } from "./protocol";
 
-/** The fields of SessionInfo (maps.proto) that the viewer needs. */
+/** The fields of SessionInfo (maps.proto) that the pages need; 64-bit integers are strings. */
 export interface SessionInfo {
   readonly session: string;
   readonly name: string;
   readonly state: string;
-  readonly created_ns: string | number;
+  readonly reason?: string;
+  readonly created_ns: string;
+  readonly frames: string;
   readonly units?: Units;
   /** Where the scale is from: sensor, given, imu, network, declared or none. */
   readonly scale_source?: string;

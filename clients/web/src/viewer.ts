@@ -3,7 +3,6 @@
  * One session on the screen. Messages go from the socket to the mirror's thread as they are; what
  * comes back is ready for the GPU. This thread copies bytes and draws, nothing else.
  */
-import { ServerClock } from "./clock";
 import { Connection, type ConnectionState, type Follower } from "./connection";
 import { Latency } from "./latency";
 import { Meter, ownMs } from "./meter";
@@ -11,6 +10,7 @@ import type { FromMirror, Summary, ToMirror, Update } from "./mirror";
 import type { Status } from "./protocol";
 import { Rate } from "./rate";
 import { Scene } from "./scene";
+import { ServerClock } from "./server_clock";
 
 const VIEWPOINT_PERIOD_MS = 500;
 const VIEWPOINT_STEP = 0.05;
@@ -48,6 +48,7 @@ export class Viewer implements Follower {
   readonly #clock = new ServerClock();
   #connection: Connection | null = null;
   #session: string | null = null;
+  #subscribedAtMs = Infinity;
   #generation = 0;
   #sentMessages = 0;
   #isWhole = true;
@@ -58,11 +59,14 @@ export class Viewer implements Follower {
   /** Throws when the browser has no WebGL 2. */
   constructor(canvas: HTMLCanvasElement) {
     this.scene = new Scene(canvas);
-    this.scene.shown = (captureNs) => this.latency.shown(captureNs, this.#clock.nowMs());
+    this.scene.shown = (captureNs) => {
+      const subscribedMs = performance.now() - this.#subscribedAtMs;
+      this.latency.shown(captureNs, this.#clock.nowMs(), subscribedMs);
+    };
     this.scene.lost = () => this.#tell({ kind: "forget" });
     canvas.addEventListener("dblclick", (event) => this.#pick(event));
     this.#mirror.onmessage = (event: MessageEvent<FromMirror>) => this.#hear(event.data);
-    this.#mirror.onerror = (event) => this.failed(event.message);
+    this.#mirror.onerror = (event) => this.failed(event.message || "a part of it did not load");
     this.#clock.start();
     window.setInterval(() => this.#tellViewpoint(), VIEWPOINT_PERIOD_MS);
   }
@@ -115,6 +119,7 @@ export class Viewer implements Follower {
   }
 
   changed(state: ConnectionState): void {
+    if (state.kind === "live") this.#subscribedAtMs = performance.now();
     this.connectionChanged(state);
   }
 

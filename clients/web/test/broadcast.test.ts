@@ -35,7 +35,7 @@ class Script {
         close: () => void (this.closed += 1),
       };
     };
-    const info = () => ({ session: "s", name: "", state: this.sessionState, frames: 0 });
+    const info = () => ({ state: this.sessionState });
     this.broadcast = new Broadcast(
       { publisher, session: () => Promise.resolve(info()) },
       { changed: (state) => this.states.push(state), status: () => {} },

@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 
 import { shapeOf } from "../src/camera/capture";
-import { best, exchange } from "../src/camera/clock";
+import { best, exchange } from "../src/clock";
 import { Control, type PublishStatus } from "../src/camera/control";
 import { REAR, choicesOf, constraintsOf } from "../src/camera/devices";
 import { phoneAccess, shownLink } from "../src/camera/link";

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, it } from "vitest";
 
-import { offsetMs } from "../src/clock";
 import { Latency } from "../src/latency";
 import { Meter } from "../src/meter";
 import { agoWords } from "../src/status";
 import { tokenFromPasted, tokenOf } from "../src/token";
 import { lengthWords, sceneScale } from "../src/units";
 
-it("the clock's offset is that of the quickest answer", () => {
-  const slow = { sentMs: 1000, receivedMs: 1400, serverMs: 6100 };
-  const quick = { sentMs: 2000, receivedMs: 2010, serverMs: 7005 };
-  expect(offsetMs([slow, quick, slow])).toBe(5000);
-  expect(offsetMs([])).toBeNull();
-});
-
 it("latency is measured once a frame, and only of clocks that can be compared", () => {
   const latency = new Latency();
   const capture = 1_763_000_000_000_000_000n;
   const captureMs = Number(capture / 1_000_000n);
-  latency.shown(capture, captureMs + 120);
-  latency.shown(capture, captureMs + 900); // the same frame, drawn again
-  latency.shown(5_000_000n, captureMs); // a recording that counts from zero
-  latency.shown(capture + 1n, null);
+  const subscribedMs = 3_600_000;
+  latency.shown(capture, captureMs + 120, subscribedMs);
+  latency.shown(capture, captureMs + 900, subscribedMs); // the same frame, drawn again
+  latency.shown(5_000_000n, captureMs, subscribedMs); // a recording that counts from zero
+  latency.shown(capture + 1n, null, subscribedMs);
   expect(latency.meter.quantiles()).toEqual({ samples: 1, p50: 120, p95: 120 });
+});
+
+it("what was captured before the subscription has no latency", () => {
+  const latency = new Latency();
+  const capture = 1_763_000_000_000_000_000n;
+  const captureMs = Number(capture / 1_000_000n);
+  latency.shown(capture, captureMs + 20_000, 300); // an idle session's last frame
+  expect(latency.meter.quantiles().samples).toBe(0);
+  latency.shown(capture + 20_000_000_000n, captureMs + 20_090, 390);
+  expect(latency.meter.quantiles()).toEqual({ samples: 1, p50: 90, p95: 90 });
 });
 
 it("a meter keeps the latest values", () => {

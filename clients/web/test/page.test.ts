@@ -23,7 +23,7 @@ it("a later row of the same frame replaces the earlier one, in the order of time
 
 it("live sessions come first, the newest of them on top", () => {
   const info = (session: string, state: string, created_ns: string): SessionInfo => ({
-    session, name: "", state, created_ns,
+    session, name: "", state, created_ns, frames: "0",
   });
   const sessions = [
     info("a", "finished", "1763000000000000009"),

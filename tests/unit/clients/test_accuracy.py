@@ -45,6 +45,27 @@ def test_a_monocular_path_is_scaled_to_fit() -> None:
     assert running.rmse_m() == pytest.approx(0, abs=1e-6)
 
 
+def test_poses_of_an_epoch_that_is_over_do_not_count() -> None:
+    centres_m = np.random.default_rng(3).normal(size=(20, 3))
+    truth, tally = path(centres_m), Tally()
+    running = RunningAte(tally, truth)
+    for index, (x, y, z) in enumerate(centres_m):
+        # The map found its scale half-way: its unit and its world are others from there on.
+        pose, epoch = Pose(tx=x, ty=y, tz=z, qw=1), 8
+        if index < 10:
+            pose, epoch = Pose(tx=9 * z, ty=x, tz=-y, qw=1), 7
+        result = FrameResult(capture_ns=index, world_from_camera=pose, epoch=epoch)
+        tally.add_result(result, now_s=0)
+        if index == 9:
+            assert running.rmse_m() > 0.1
+    dropped = FrameResult(capture_ns=20, status=FrameResult.STATUS_DROPPED, epoch=8)
+    tally.add_result(dropped, now_s=0)
+    assert tally.tracked == 20
+    assert tally.live_trajectory().capture_ns.tolist() == list(range(10, 20))
+    assert path_error_m(tally.live_trajectory(), truth) == pytest.approx(0, abs=1e-9)
+    assert running.rmse_m() == pytest.approx(0, abs=1e-6)
+
+
 def test_a_straight_path_has_an_error_too() -> None:
     along_m = np.linspace(0, 1, 30)[:, None] * (1.0, 0, 0)
     wiggle_m = 0.01 * np.tile([[0, 1.0, 0], [0, -1.0, 0]], (15, 1))

@@ -20,6 +20,7 @@ from replay.sequence import RGBD, Sensor
 from replay.video import VideoSequence
 from slam.camera import Calibration, Camera
 from slam.trajectory import Trajectory
+from stream.map_builder import UNSCALED_VOXEL
 
 FRAMES = 6
 NOWHERE = Server("127.0.0.1:1", "http://127.0.0.1:1")
@@ -111,9 +112,10 @@ async def test_a_monocular_replay_says_what_it_knows() -> None:
 
 async def test_a_video_is_a_session_whose_camera_is_guessed(tmp_path: Path) -> None:
     path = write_video(tmp_path / "phone.mp4")
-    options = StreamOptions(voxel_size_m=0.02)
-    async with reach(None, None) as server, replayed(server, VideoSequence(path), options) as done:
-        report = done.report
+    sequence = VideoSequence(path)
+    async with reach(None, None) as server, replayed(server, sequence, StreamOptions()) as done:
+        report, info = done.report, done.streamed.info
+    assert info.voxel_size_m == UNSCALED_VOXEL
     assert (report.frames, report.rejected, report.tracked) == (5, 0, 0)
     frame = report.map_frame
     assert (frame.width_px, frame.height_px, frame.camera_guessed) == (128, 160, True)

@@ -52,7 +52,6 @@ class SidewaysTracker:
             keyframes={1000: np.eye(4)},
             points_tracker=points.astype(np.float32),
             map_number=self.map_number,
-            is_metric=False,
         )
 
     def close(self) -> None:
@@ -166,3 +165,18 @@ def test_depth_of_a_sensor_needs_no_estimate() -> None:
     fused = map_.push(frame)
     assert fused.is_fused
     assert fused.request is None
+
+
+@pytest.mark.parametrize("source", ["imu", "given"])
+def test_a_scale_that_is_known_needs_no_network_and_keeps_no_views(source: str) -> None:
+    monocular = Monocular(GuessingSource())
+    map_ = LiveMap(CAMERA, SETTINGS, SidewaysTracker(), Scale(source), monocular)
+    pushed(map_, 30)
+    assert (map_.scale, map_.generation) == (Scale(source), 0)
+    assert not list(monocular.rescaled(1.0))
+
+
+def test_a_path_is_told_to_be_the_same_at_another_scale() -> None:
+    map_ = mono_map(Monocular(GuessingSource()))
+    pushed(map_, 30)
+    assert map_.rescaled_by == pytest.approx(UNIT_M)

@@ -60,7 +60,8 @@ class Peer(ingest_pb2_grpc.IngestServicer, maps_pb2_grpc.MapsServicer):
             if message.HasField("open"):
                 self.opens.append(message.open)
                 is_mono = message.open.sensor == ingest_pb2.SENSOR_MONO
-                if not (is_mono or message.open.calibration.camera.width_px):
+                joins = bool(message.open.session)
+                if not (joins or is_mono or message.open.calibration.camera.width_px):
                     yield error(Error.CODE_INVALID_ARGUMENT, "camera width_px is 0", True)
                     return
                 yield ingest_pb2.ServerMessage(opened=ingest_pb2.Opened(session="s1", window=2))

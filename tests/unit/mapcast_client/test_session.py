@@ -41,6 +41,14 @@ async def test_a_monocular_session_needs_no_calibration(peer: Peer) -> None:
     assert (request.depth.model, request.scene_depth_m) == ("desk", 1.5)
 
 
+async def test_a_session_is_rejoined_without_a_calibration(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        await client.open(session="s1")
+    (request,) = peer.opens
+    assert request.session == "s1"
+    assert not request.HasField("calibration")
+
+
 async def test_imu_samples_go_between_frames(peer: Peer) -> None:
     batch = ingest_pb2.ImuBatch(samples=[ingest_pb2.ImuSample(capture_ns=5, gx=0.25)])
     async with connect(peer.address) as client:

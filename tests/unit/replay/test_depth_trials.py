@@ -44,7 +44,6 @@ class SidewaysTracker:
             keyframes=self._keyframes,
             points_tracker=points.astype(np.float32),
             map_number=frame.index // self._frames_per_map,
-            is_metric=False,
         )
 
     def add_imu(self, samples) -> None:

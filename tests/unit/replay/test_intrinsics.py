@@ -57,6 +57,12 @@ def test_files(tmp_path: Path, name: str, content: str, terms: tuple[float, ...]
     assert found == Intrinsics(550, 551.5, 319.5, 239.5, terms, (640, 480))
 
 
+@pytest.mark.parametrize("model", ["plumb_bob", "radtan", "radial-tangential", "none", "''", "~"])
+def test_names_of_brown_conrady_distortion(tmp_path: Path, model: str) -> None:
+    (tmp_path / "a.yaml").write_text(f"{EUROC}distortion_model: {model}")
+    assert Intrinsics.parse(str(tmp_path / "a.yaml")).distortion == TERMS
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -68,6 +74,21 @@ def test_files(tmp_path: Path, name: str, content: str, terms: tuple[float, ...]
         ("a.yaml", "camera: none", "neither ROS's camera_info"),
         ("a.yaml", "- just\n- a list", "neither ROS's camera_info"),
         ("a.yaml", "a: [", r"a\.yaml: "),
+        (
+            "fisheye.yaml",
+            CAMERA_INFO.replace("plumb_bob", "equidistant"),
+            r"fisheye\.yaml: distortion_model is equidistant, must be plumb_bob or radtan or",
+        ),
+        (
+            "fisheye.yaml",
+            EUROC + "distortion_model: equidistant",
+            r"fisheye\.yaml: distortion_model is equidistant",
+        ),
+        ("a.yaml", EUROC.replace("pinhole", "omni"), r"a\.yaml: camera_model is omni, .* pinhole"),
+        ("a.yaml", CAMERA_INFO.replace("640", "0"), r"a\.yaml: picture size is 0x480 px"),
+        ("a.yaml", EUROC.replace("[550,", "[.nan,"), r"a\.yaml: camera fx_px is nan"),
+        ("a.toml", TOML.replace("fx_px = 550", "fx_px = nan"), r"a\.toml: camera fx_px is nan"),
+        ("a.toml", TOML.replace("0.001, ", ""), r"a\.toml: camera has 3 distortion terms"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, name: str, content: str, message: str) -> None:

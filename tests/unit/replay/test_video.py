@@ -1,9 +1,12 @@
+import subprocess
 import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from videos import BLUE, GREEN, RED, WHITE, gray_levels, quarters, write_video
@@ -219,6 +222,60 @@ def test_a_file_that_was_cut_off_gives_what_is_there_and_then_says_so(tmp_path: 
     assert list(sequence.frames(len(sequence))) == frames
 
 
+def cut(path: Path, start_ms: int, stop_ms: int) -> Path:
+    """Trim as cameras do: everything stays in the file, its edit list says what is shown."""
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"elst") + 12  # after version, flags and count: duration, start, rate
+    stream_start = int.from_bytes(data[entry + 4 : entry + 8], "big")
+    with av.open(str(path)) as container:
+        time_base = container.streams.video[0].time_base
+    assert time_base is not None
+    start = stream_start + round(start_ms / 1000 / time_base)
+    data[entry : entry + 4] = (stop_ms - start_ms).to_bytes(4, "big")
+    data[entry + 4 : entry + 8] = start.to_bytes(4, "big")
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("start_ms", "stop_ms", "shown"),
+    [(500, 1333, range(15, 40)), (0, 600, range(18)), (500, 700, range(15, 21))],
+)
+def test_a_video_that_was_trimmed_is_whole(
+    tmp_path: Path, start_ms: int, stop_ms: int, shown: range
+) -> None:
+    times_ms = [round(1000 * i / 30) for i in range(40)]
+    path = write_video(tmp_path / "a.mp4", gray_levels(40), times_ms, gop=5)
+    sequence = VideoSequence(cut(path, start_ms, stop_ms))
+    frames = list(sequence.frames())
+    assert len(frames) == len(sequence)
+    levels = [level(frame) for frame in frames]
+    assert levels[0] == shown[0]
+    # The edit's end is met to a frame.
+    assert levels == list(range(shown[0], shown[0] + len(levels)))
+    assert abs(len(levels) - len(shown)) <= 1
+    assert frames[0].capture_ns == pytest.approx(0, abs=20_000_000)
+
+
+def test_a_copy_of_a_part_is_whole(tmp_path: Path) -> None:
+    times_ms = [round(1000 * i / 30) for i in range(40)]
+    path = write_video(tmp_path / "a.mp4", gray_levels(40), times_ms)
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    part = tmp_path / "part.mp4"
+    arguments = ["-v", "error", "-ss", "0.5", "-i", str(path), "-c", "copy", str(part)]
+    subprocess.run([ffmpeg, *arguments], check=True)
+    sequence = VideoSequence(part)
+    assert [level(frame) for frame in sequence.frames()] == list(range(15, 40))
+    assert len(sequence) == 25
+
+
+def test_colors_that_cannot_be_converted_are_named_with_the_frame(tmp_path: Path) -> None:
+    ycgco = 8
+    path = write_video(tmp_path / "odd.mp4", gray_levels(2), [0, 33], colorspace=ycgco)
+    with pytest.raises(InputError, match=r"odd\.mp4: frame 0 \(yuv420p, .* space 8\) cannot be"):
+        list(VideoSequence(path).frames())
+
+
 def test_damage_on_the_way_is_named_where_it_is(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (30, 48, 64, 3)).astype(np.uint8)
@@ -238,7 +295,7 @@ def test_without_pyav_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     (tmp_path / "film.mp4").write_bytes(b"x")
-    with pytest.raises(DependencyError, match="pip install 'mapcast\\[video\\]'"):
+    with pytest.raises(DependencyError, match="pip install 'av'"):
         VideoSequence(tmp_path / "film.mp4")
 
 

@@ -37,9 +37,14 @@ def write_video(
     mirrored: bool = False,
     aspect: Fraction | None = None,
     format: str | None = None,
+    gop: int | None = None,
+    colorspace: int | None = None,
     **options: str,
 ) -> Path:
-    """Encode pictures (H, W, 3), shown at `times_ms`; the container says how to turn them."""
+    """Encode pictures (H, W, 3), shown at `times_ms`; the container says how to turn them.
+
+    `gop`: from one picture that is decoded alone to the next; `colorspace`: what the file claims.
+    """
     pictures = list(pictures)
     with av.open(str(path), "w", format, options=options) as container:
         stream = container.add_stream(codec, rate=30)
@@ -48,6 +53,10 @@ def write_video(
         stream.codec_context.time_base = stream.time_base = MILLISECONDS
         if aspect is not None:
             stream.codec_context.sample_aspect_ratio = aspect
+        if gop is not None:
+            stream.codec_context.gop_size = gop
+        if colorspace is not None:
+            stream.codec_context.colorspace = colorspace
         if turned_deg is not None:
             stream.set_display_rotation(turned_deg, hflip=mirrored)
         for picture, time_ms in zip(pictures, times_ms, strict=True):

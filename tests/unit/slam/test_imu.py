@@ -3,7 +3,7 @@ import pytest
 
 from mapcast_client.errors import FrameError, InputError
 from mapcast_client.v1 import ingest_pb2
-from slam.imu import ImuBuffer, ImuSamples
+from slam.imu import MAX_BATCH_SAMPLES, ImuBuffer, ImuSamples
 
 MS = 1_000_000
 
@@ -43,6 +43,14 @@ def test_samples_come_off_the_wire() -> None:
 def test_what_no_sensor_measures_is_refused(axis: str, value: float, message: str) -> None:
     batch = ingest_pb2.ImuBatch(samples=[ingest_pb2.ImuSample(**{axis: value})])
     with pytest.raises(InputError, match=message):
+        ImuSamples.from_message(batch)
+
+
+def test_a_batch_has_an_end() -> None:
+    batch = ingest_pb2.ImuBatch(samples=[ingest_pb2.ImuSample()] * MAX_BATCH_SAMPLES)
+    assert len(ImuSamples.from_message(batch).capture_ns) == MAX_BATCH_SAMPLES
+    batch.samples.add()
+    with pytest.raises(InputError, match="a batch has 2001 IMU samples, limit 2000"):
         ImuSamples.from_message(batch)
 
 
@@ -91,3 +99,11 @@ def test_the_buffer_is_bounded(buffer: ImuBuffer) -> None:
     assert buffer.kept == 20_000
     buffer.until(4_999 * MS, 0)
     assert buffer.kept == 10
+
+
+def test_a_sample_from_the_future_silences_no_later_one(buffer: ImuBuffer) -> None:
+    buffer.add(ramp(0, 10, 20))
+    gx(buffer, 20)
+    buffer.add(ImuSamples(np.array([10**18]), np.full((1, 6), 99.0)))
+    buffer.add(ramp(25, 30, 35, 40))
+    assert gx(buffer, 40)[-1] == 40

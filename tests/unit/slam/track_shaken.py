@@ -49,7 +49,6 @@ def main(vocabulary: str, sensor: str, calibration_name: str, seconds: str, *how
             {
                 "state": tracked.state.value,
                 "map_number": tracked.map_number,
-                "is_metric": tracked.is_metric,
                 "tracker_from_camera": None if pose is None else pose.tolist(),
                 "points_tracker": tracked.points_tracker[::20].tolist(),
                 "world_from_camera": world_from_camera.tolist(),

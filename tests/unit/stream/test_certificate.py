@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import os
 import ssl
 import stat
 from pathlib import Path
@@ -61,6 +62,20 @@ def test_it_is_kept_until_it_ends_or_covers_too_little(tmp_path: Path) -> None:
 def test_a_damaged_one_is_replaced(tmp_path: Path, damage: str) -> None:
     made(tmp_path).certificate.write_text(damage)
     assert names(made(tmp_path))
+
+
+def test_one_of_another_key_is_replaced(tmp_path: Path) -> None:
+    kept, other = made(tmp_path / "kept"), made(tmp_path / "other")
+    kept.key.write_bytes(other.key.read_bytes())
+    made(tmp_path / "kept").check()  # raises if they differ
+
+
+def test_what_a_crash_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    folder = tmp_path / "tls"
+    folder.mkdir(mode=0o700)
+    for name in ("key", "certificate"):
+        (folder / f"{name}.{os.getpid()}").write_text("half")  # a container has few process ids
+    made(tmp_path).check()
 
 
 def test_files_that_are_given_are_taken(tmp_path: Path) -> None:

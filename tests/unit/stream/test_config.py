@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from mapcast_client.errors import InputError
 from stream.config import IceServer, ServerConfig, user_cache
@@ -114,6 +115,27 @@ def test_what_cannot_be_is_named_and_no_secret_is(setting: str, text: str) -> No
         ServerConfig.load(environment={f"MAPCAST_{setting.upper()}": text})
     if setting != "ice_servers" or "credential" in text:
         assert "c-secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "stun:",
+        "stun::3478",
+        "stun:s.example:",
+        "stun:s.example:port",
+        "turn:t.example?transport=",
+        "stun:s.example?transport=udp",
+        "turn:u@t.example",
+        "turn:[::1]:3478",
+        "stun:/s.example",
+    ],
+)
+def test_an_ice_server_that_every_offer_would_fail_at_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="ice_servers"):
+        IceServer(url)
+    for good in ("stun:s.example", "stuns:1.2.3.4:5", "turn:t?transport=tcp", "turns:t:1"):
+        assert parse_stun_turn_uri(IceServer(good).urls)
 
 
 def test_secrets_are_in_no_repr() -> None:

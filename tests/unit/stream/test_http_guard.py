@@ -1,5 +1,6 @@
 """What passes before any route: tokens out of queries, bodies with an end, foreign pages out."""
 
+import socket
 from typing import Annotated
 
 import httpx
@@ -25,8 +26,8 @@ def app() -> FastAPI:
     return app
 
 
-def client(app: FastAPI, check_origin: bool = False, *origins: str) -> httpx.AsyncClient:
-    guard = HttpGuard(app, check_origin, origins)
+def client(app: FastAPI, open_host: str | None = None, *origins: str) -> httpx.AsyncClient:
+    guard = HttpGuard(app, open_host, origins)
     return httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://here:1")
 
 
@@ -74,15 +75,52 @@ async def test_a_body_has_an_end(app: FastAPI) -> None:
         ("http://here:2", False),
         ("https://evil.example", False),
         ("null", False),
+        ("http://[", False),
     ],
 )
 async def test_foreign_pages_may_look_where_cors_lets_them_but_not_act(
     app: FastAPI, origin: str | None, is_let_in: bool
 ) -> None:
     headers = {"Content-Type": "text/plain"} | ({"Origin": origin} if origin else {})
-    async with client(app, True, "https://friend.example") as http:
+    async with client(app, "here", "https://friend.example") as http:
         assert (await http.get("/", headers=headers)).status_code == 200
         answer = await http.post("/", content=b"x", headers=headers)
     assert answer.status_code == (200 if is_let_in else 403)
-    async with client(app, False) as http:
+    async with client(app) as http:
         assert (await http.post("/", content=b"x", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known"),
+    [
+        ("here:1", True),
+        ("HERE.:1", True),
+        ("localhost:8430", True),
+        ("127.0.0.1:8430", True),
+        ("[::1]:8430", True),
+        ("192.168.7.7", True),
+        ("friend.example", True),
+        (socket.gethostname(), True),
+        ("", True),  # no browser
+        ("rebound.evil:1", False),
+        ("127.0.0.1.evil", False),
+        ("[", False),
+        (":1", False),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+async def test_an_open_server_is_asked_by_its_own_names_alone(
+    app: FastAPI, host: str, is_known: bool, method: str
+) -> None:
+    # As a browser asks whose page came by a name that points here since: all is one origin to it.
+    headers = {"Host": host, "Origin": f"http://{host}", "Content-Type": "text/plain"}
+    async with client(app, "here", "https://friend.example") as http:
+        answer = await http.request(method, "/", content=b"x", headers=headers)
+        if not is_known:
+            assert answer.status_code == 403
+            assert "does not know itself as" in answer.json()["error"]
+    assert (answer.status_code != 403) is is_known
+    for anyone in (client(app), client(app, "here", "*")):
+        async with anyone as http:
+            answer = await http.request(method, "/", content=b"x", headers=headers)
+            assert answer.status_code != 403

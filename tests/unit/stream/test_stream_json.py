@@ -41,6 +41,15 @@ def test_an_announcement_is_of_the_next_image_alone() -> None:
     assert frame(reader, JPEG, now_ns=1_800_000_000_000_000_000).index == 41
 
 
+def test_an_announcement_goes_with_its_image_when_that_is_refused() -> None:
+    reader = ImageReader()
+    assert reader.read(json.dumps({"type": "frame", "capture_ns": 7, "index": 40}), None, 1) is None
+    with pytest.raises(InputError):
+        reader.read(None, b"GIF89a", 2)
+    image = frame(reader, JPEG, now_ns=3)
+    assert (image.index, image.capture_ns) == (0, 3)
+
+
 @pytest.mark.parametrize(
     ("text", "data", "action"),
     [

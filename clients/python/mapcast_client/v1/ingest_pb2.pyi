@@ -303,7 +303,7 @@ class Opened(_message.Message):
     def __init__(self, session: _Optional[str] = ..., window: _Optional[int] = ..., epoch: _Optional[int] = ..., viewer_path: _Optional[str] = ..., publish_token: _Optional[str] = ..., watch_token: _Optional[str] = ...) -> None: ...
 
 class FrameResult(_message.Message):
-    __slots__ = ("index", "capture_ns", "status", "reason", "tracking", "inliers", "world_from_camera", "keyframe", "latency_ms", "stages")
+    __slots__ = ("index", "capture_ns", "status", "reason", "tracking", "inliers", "world_from_camera", "keyframe", "latency_ms", "stages", "epoch")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[FrameResult.Status]
@@ -328,6 +328,7 @@ class FrameResult(_message.Message):
     KEYFRAME_FIELD_NUMBER: _ClassVar[int]
     LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     index: int
     capture_ns: int
     status: FrameResult.Status
@@ -338,7 +339,8 @@ class FrameResult(_message.Message):
     keyframe: bool
     latency_ms: float
     stages: StageTimes
-    def __init__(self, index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., status: _Optional[_Union[FrameResult.Status, str]] = ..., reason: _Optional[str] = ..., tracking: _Optional[_Union[TrackingState, str]] = ..., inliers: _Optional[int] = ..., world_from_camera: _Optional[_Union[Pose, _Mapping]] = ..., keyframe: _Optional[bool] = ..., latency_ms: _Optional[float] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ...) -> None: ...
+    epoch: int
+    def __init__(self, index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., status: _Optional[_Union[FrameResult.Status, str]] = ..., reason: _Optional[str] = ..., tracking: _Optional[_Union[TrackingState, str]] = ..., inliers: _Optional[int] = ..., world_from_camera: _Optional[_Union[Pose, _Mapping]] = ..., keyframe: _Optional[bool] = ..., latency_ms: _Optional[float] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class StageTimes(_message.Message):
     __slots__ = ("decode_ms", "track_ms", "fuse_ms", "mesh_ms")

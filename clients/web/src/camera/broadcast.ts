@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Sending until told to stop: picks the transport, and comes back after the network dropped. */
-import type { ClockOffset } from "./clock";
+import type { ClockOffset } from "../clock";
+import type { SessionInfo } from "../sessions";
 import type { PublishStatus } from "./control";
 import type { MotionSample } from "./motion";
 import { type Problem, overProblem, serverProblem } from "./problems";
 import { type Publisher, type PublisherEvents, type Transport, Unsupported } from "./publisher";
-import { Refused, type SessionInfo } from "./server";
+import { Refused } from "./server";
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 8000;
@@ -27,7 +28,7 @@ export interface BroadcastEvents {
 /** The world outside: how to publish, and what the server says about the session. */
 export interface Outside {
   publisher(transport: Transport, events: PublisherEvents): Publisher;
-  session(): Promise<SessionInfo>;
+  session(): Promise<Pick<SessionInfo, "state" | "reason">>;
 }
 
 export const isOver = (state: string): boolean => ["finished", "failed"].includes(state);

@@ -3,7 +3,7 @@
 import { Broadcast, type BroadcastState } from "./broadcast";
 import "./camera.css";
 import { Capture } from "./capture";
-import type { ClockOffset } from "./clock";
+import type { ClockOffset } from "../clock";
 import type { PublishStatus } from "./control";
 import { choicesOf, isSecure } from "./devices";
 import type { MotionSample } from "./motion";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The camera page's elements: it shows what it is told, and tells what was chosen. */
+import { element, put } from "../page";
 import type { PublishStatus } from "./control";
 import { type CameraChoice, REAR, SIZES } from "./devices";
 import type { Problem, Remedy } from "./problems";
@@ -147,14 +148,3 @@ export class Page {
 }
 
 const sizeLabel = ({ widthPx, heightPx }: PictureSize): string => `${widthPx} × ${heightPx}`;
-
-function element<T extends HTMLElement>(id: string): T {
-  const found = document.getElementById(id);
-  if (found === null) throw new Error(`the page has no #${id}`);
-  return found as T;
-}
-
-/** Write only what changed: screen readers speak every write. */
-function put(target: HTMLElement, text: string): void {
-  if (target.textContent !== text) target.textContent = text;
-}

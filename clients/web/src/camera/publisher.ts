@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a way to send the camera's picture must do. `whip.ts` and `socket.ts` are the two. */
-import type { ClockOffset } from "./clock";
+import type { ClockOffset } from "../clock";
 import type { PublishStatus } from "./control";
 import type { MotionSample } from "./motion";
 import type { PictureSize } from "./sdp";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the camera page asks the server for, and the reasons that it gives when it refuses. */
+import { type SessionInfo, sessionPath } from "../sessions";
 
 /** A busy server takes its time to start a session's worker. */
 const TIMEOUT_MS = 20_000;
@@ -11,15 +12,6 @@ export interface ServerInfo {
   readonly webrtc: boolean;
   readonly public_urls: readonly string[];
   readonly ice_servers: readonly RTCIceServer[];
-}
-
-/** The fields of SessionInfo (maps.proto) that a camera needs; 64-bit integers are strings. */
-export interface SessionInfo {
-  readonly session: string;
-  readonly name: string;
-  readonly state: string;
-  readonly reason?: string;
-  readonly frames: string | number;
 }
 
 /** `POST /v1/sessions`. The tokens are empty where the server is open. */
@@ -106,5 +98,3 @@ export class Server {
     return (await ask(new URL(path, this.base), this.token, init)).json();
   }
 }
-
-export const sessionPath = (id: string): string => `v1/sessions/${encodeURIComponent(id)}`;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A publisher over WebRTC, negotiated by WHIP (RFC 9725), with data channels for the rest. */
-import { type ClockOffset, pageTimeMs } from "./clock";
+import { type ClockOffset, pageTimeMs } from "../clock";
+import { sessionPath } from "../sessions";
 import { Control } from "./control";
 import { type MotionSample, packed } from "./motion";
 import {
   type Assignment, LinkLost, type Publisher, type PublisherEvents, Unsupported,
 } from "./publisher";
 import { bitrateBps, preferredCodecs, resourceUrl } from "./sdp";
-import { Refused, ask, authorization, sessionPath } from "./server";
+import { Refused, ask, authorization } from "./server";
 
 const FRAME_RATE_HZ = 30;
 /** Host candidates are there at once; a silent STUN server must not hold the offer up. */

@@ -11,6 +11,7 @@ import uvicorn
 from mapcast_client.delta import Status
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import FrameResult
+from slam.imu import ImuSamples
 from stream.access import Access
 from stream.config import ServerConfig
 from stream.errors import SessionBusy, SessionNotFound
@@ -19,7 +20,10 @@ from stream.metrics import Metrics
 from stream.rest import create_app
 from stream.sender import Sender
 from stream.session import SessionState
+from stream.webrtc.publisher import Publisher
+from stream.webrtc.publishers import Publishers
 from stream.whip import open_publishers
+from stream.worker_pb2 import MapFrame
 
 
 class ListeningSession:
@@ -37,6 +41,7 @@ class ListeningSession:
         self.newest = ingest_pb2.Image()
         self.samples: list[ingest_pb2.ImuSample] = []
         self.sender: Sender | None = None
+        self.map_frame = MapFrame()
         self.answer = FrameResult(
             status=FrameResult.STATUS_TRACKED,
             tracking=ingest_pb2.TRACKING_STATE_TRACKING,
@@ -67,6 +72,7 @@ class ListeningSession:
         sender.answer(result)
 
     async def submit_imu(self, sender: Sender, batch: ingest_pb2.ImuBatch) -> None:
+        ImuSamples.from_message(batch)  # raises
         self.samples += batch.samples
 
     async def finish(self) -> None:
@@ -107,13 +113,22 @@ class ListeningRegistry:
 class WhipServer:
     """The routes on a socket of this machine."""
 
-    def __init__(self, registry: ListeningRegistry, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, registry: ListeningRegistry, http: httpx.AsyncClient, publishers: Publishers | None
+    ) -> None:
         self.registry = registry
+        self._publishers = publishers
         self.http = http
         self.url = str(http.base_url)
 
     async def open(self, sensor: int = ingest_pb2.SENSOR_MONO) -> ListeningSession:
         return await self.registry.open(ingest_pb2.OpenSession(sensor=sensor))
+
+    @property
+    def publishers(self) -> list[Publisher]:
+        """Those that are there now."""
+        assert self._publishers is not None
+        return list(self._publishers._running)
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.metrics.registry.get_sample_value(name, labels) or 0.0
@@ -135,7 +150,7 @@ async def whip_server(config: ServerConfig | None = None) -> AsyncIterator[WhipS
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30
         ) as http:
-            yield WhipServer(registry, http)
+            yield WhipServer(registry, http, publishers)
     finally:
         server.should_exit = server.force_exit = True
         await serving

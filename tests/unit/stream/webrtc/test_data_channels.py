@@ -9,7 +9,6 @@ from listening_session import ListeningSession, WhipServer
 from webrtc_client import Pictures, WhipClient, until
 
 from mapcast_client.v1 import ingest_pb2
-from mapcast_client.v1.ingest_pb2 import FrameResult
 from stream.webrtc import guidance
 
 
@@ -44,14 +43,11 @@ async def test_black_pictures_and_a_turned_phone_are_told_to_the_person(
     assert "one shade" in str(covered["reason"])
     pictures.is_black = False
     await client.hear("status", guidance="")
+    session.map_frame.camera.width_px, session.map_frame.camera.height_px = 320, 240
     pictures.width, pictures.height = 240, 320
-    session.answer = FrameResult(
-        status=FrameResult.STATUS_REJECTED,
-        reason="frame 9: colour image has shape (320, 240, 3), must be (240, 320, 3)",
-    )
     await until(lambda: session.frames[-1][2:] == (240, 320))
     client.heard.clear()
-    await until(lambda: any("Turn the phone back" in str(m.get("guidance")) for m in client.heard))
+    await client.hear("status", guidance=guidance.TURNED)
     await client.stop()
 
 
@@ -74,6 +70,39 @@ async def test_motion_reaches_a_session_with_an_imu_before_its_frames(server: Wh
     )
     await client.say(client.imu, "nonsense")
     await client.hear("error")
+    await client.stop()
+
+
+async def test_motion_that_no_sensor_measures_is_refused_and_the_video_goes_on(
+    server: WhipServer,
+) -> None:
+    session = await server.open(ingest_pb2.SENSOR_MONO_IMU)
+    client = WhipClient(server.http, session.whip_path, Pictures())
+    await client.publish()
+    await client.say(client.status, json.dumps({"type": "clock", "sent_ms": 1}))
+    await client.hear("clock")  # errors are told on this channel
+    glitch = {"type": "imu", "t_ms": time.time() * 1e3, "a": [0, 0, 1e6], "g": [0, 0, 0]}
+    await client.say(client.imu, json.dumps(glitch))
+    assert "az is 1e+06" in str((await client.hear("error"))["error"])
+    assert server.metric("mapcast_webrtc_imu_total", outcome="refused") == 1
+    frames = len(session.frames)
+    await until(lambda: len(session.frames) > frames + 3)
+    await client.stop()
+
+
+async def test_the_status_goes_to_channels_that_are_open(
+    server: WhipServer, session: ListeningSession
+) -> None:
+    client = WhipClient(server.http, session.whip_path, Pictures())
+    await client.publish()
+    await client.hear("status")
+    (publisher,) = server.publishers
+    client.status.close()
+    await until(lambda: not publisher._status_channels)
+    again = client.peer.createDataChannel("status")
+    again.on("message", lambda text: client.heard.append(json.loads(text)))
+    client.heard.clear()
+    await client.hear("status")
     await client.stop()
 
 

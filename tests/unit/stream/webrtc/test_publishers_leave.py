@@ -13,6 +13,8 @@ from webrtc_client import SDP, Pictures, WhipClient, an_offer, until
 from stream.webrtc import publisher
 
 CYCLES = 20
+PATIENCE_S = 120.0
+"""A machine that does other things, too, may be slow to shake so many hands."""
 
 
 async def test_a_second_publisher_is_refused_while_the_first_is_there(
@@ -94,9 +96,9 @@ async def test_publishers_that_come_and_go_leave_nothing_behind(
 ) -> None:
     async def come_and_go() -> None:
         client = WhipClient(server.http, session.whip_path, Pictures(64, 48))
-        await client.publish()
+        await client.publish(PATIENCE_S)
         arrived = len(session.frames)
-        await until(lambda: len(session.frames) > arrived)
+        await until(lambda: len(session.frames) > arrived, PATIENCE_S)
         assert await client.stop() == 200
 
     await come_and_go()
@@ -105,7 +107,7 @@ async def test_publishers_that_come_and_go_leave_nothing_behind(
     for _ in range(CYCLES):
         await come_and_go()
     gc.collect()
-    await until(lambda: held() == before)
+    await until(lambda: held() == before, PATIENCE_S)
 
 
 @pytest.mark.parametrize("lost", [0.01, 0.05, 0.2])

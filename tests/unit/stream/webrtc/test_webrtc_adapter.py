@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from aioice import stun
 from aioice.ice import Connection
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcdtlstransport import SRTP_PROFILES
+from listening_session import whip_server
 from OpenSSL import SSL
-from webrtc_client import Pictures
+from webrtc_client import Pictures, WhipClient, until
 
+from stream.config import IceServer, ServerConfig
 from stream.errors import ServerFull
 from stream.metrics import Metrics
-from stream.webrtc import adapter
+from stream.webrtc import adapter, publisher
 from stream.webrtc.intake import VideoIntake
 from stream.webrtc.latest import LatestFrame
 
@@ -79,13 +82,52 @@ async def test_a_range_without_a_free_port_is_an_error(agent: Connection) -> Non
 async def test_a_stun_server_that_does_not_answer_is_left_out(
     agent: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "STUN_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(adapter, "GATHERING_TIMEOUT_S", 0.01)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         agent.stun_server = silent.getsockname()
         adapter.bind_ports(agent, range(0))
         await agent.gather_candidates()
     assert {candidate.type for candidate in agent.local_candidates} == {"host"}
+
+
+async def test_stun_and_turn_servers_are_asked_at_once(
+    agent: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "GATHERING_TIMEOUT_S", 60)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.setblocking(False)
+        agent.stun_server = agent.turn_server = silent.getsockname()
+        agent.turn_transport, agent.turn_ssl = "udp", False
+        adapter.bind_ports(agent, range(0))
+        gathering = asyncio.create_task(agent.gather_candidates())
+        methods: set[stun.Method] = set()
+        async with asyncio.timeout(20):  # less than the patience with either
+            while methods != {stun.Method.BINDING, stun.Method.ALLOCATE}:
+                data = await asyncio.get_running_loop().sock_recv(silent, 2048)
+                methods.add(stun.parse_message(data).message_method)
+        gathering.cancel()
+        await asyncio.wait([gathering])
+
+
+async def test_a_server_that_does_not_answer_is_no_silence_of_the_publisher(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(adapter, "GATHERING_TIMEOUT_S", 1)
+    monkeypatch.setattr(publisher, "SILENCE_S", 0.5)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        host, port = silent.getsockname()
+        turn = IceServer(f"turn:{host}:{port}", "ann", "secret")
+        async with whip_server(
+            ServerConfig(http_port=0, grpc_port=0, ice_servers=(turn,))
+        ) as server:
+            session = await server.open()
+            client = WhipClient(server.http, session.whip_path, Pictures())
+            await client.publish()
+            await until(lambda: len(session.frames) > 3)
+            await client.stop()
 
 
 async def test_datagrams_are_noted(agent: Connection) -> None:

@@ -1,5 +1,6 @@
 """WHIP from the offer to the frames, as publishers do it."""
 
+import asyncio
 import re
 import time
 
@@ -59,6 +60,30 @@ async def test_a_publisher_that_closes_before_it_says_so_is_heard_all_the_same(
     assert (await server.http.delete(client.resource)).status_code == 200
     assert session.is_over
     assert (await server.http.delete(client.resource)).status_code == 404
+
+
+async def test_a_late_goodbye_does_not_end_what_another_publisher_goes_on_with(
+    server: WhipServer,
+) -> None:
+    first = WhipClient(server.http, "/whip", Pictures())
+    await first.publish()
+    (session,) = server.registry.sessions()
+    await first.peer.close()
+    await until(lambda: session.sender is None)
+    second = WhipClient(server.http, session.whip_path, Pictures())
+    await second.publish()
+    assert await first.stop() == 200
+    assert not session.is_over
+    assert await second.stop() == 200
+
+
+async def test_of_two_goodbyes_at_once_one_is_heard(server: WhipServer) -> None:
+    client = WhipClient(server.http, "/whip", Pictures())
+    await client.publish()
+    leaving = [server.http.delete(client.resource) for _ in range(2)]
+    answers = await asyncio.gather(*leaving)
+    assert sorted(answer.status_code for answer in answers) == [200, 404]
+    await client.peer.close()
 
 
 async def test_trickled_candidates_are_taken_for_the_right_offer_only(

@@ -35,6 +35,7 @@ def with_high_profile_only(offer: str) -> str:
         (lambda _: '{"type": "offer"}', 400, "not SDP"),
         (lambda _: "v=0\r\nm=video", 400, "malformed"),
         (lambda _: "v=0\r\n", 400, "no video"),
+        (lambda offer: offer + "m=audio 9 RTP/AVP 0\r\n" * 7, 400, "9 media sections, limit 8"),
         (without_video, 400, "no video, only application"),
         (with_av1_only, 406, "AV1; VP8 or H264 is needed"),
         (with_high_profile_only, 406, "baseline"),
@@ -70,6 +71,8 @@ async def test_other_content_is_refused(server: WhipServer, session: ListeningSe
     assert await status(json={}) == 415
     assert await status(content="v=0") == 415
     assert await status(content=b"\xff\xfe", headers=SDP) == 400
+    assert await status(content=b"v=0\r\n".ljust((64 << 10) + 1), headers=SDP) == 413
+    assert await status(content=b"v=0\r\n".ljust(64 << 10), headers=SDP) == 400
     assert await status(content=b"v=0" * 200_000, headers=SDP) == 413
 
 

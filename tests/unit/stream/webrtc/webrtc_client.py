@@ -57,12 +57,12 @@ class WhipClient:
         await self.peer.setLocalDescription(await self.peer.createOffer())
         return self.peer.localDescription.sdp
 
-    async def publish(self) -> None:
+    async def publish(self, timeout_s: float = TIMEOUT_S) -> None:
         self.response = await self._http.post(self._path, content=await self.offer(), headers=SDP)
         self.response.raise_for_status()
         answer = RTCSessionDescription(self.response.text, "answer")
         await self.peer.setRemoteDescription(answer)
-        await until(lambda: self.peer.connectionState == "connected")
+        await until(lambda: self.peer.connectionState == "connected", timeout_s)
 
     @property
     def resource(self) -> str:
