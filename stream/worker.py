@@ -30,7 +30,7 @@ from slam.tracker import TrackedFrame
 from stream import ipc, worker_pb2
 from stream.depth_thread import DepthThread
 from stream.map_builder import MapBuilder
-from stream.publisher import IDLE_S, Publisher, milliseconds_since
+from stream.mesh_publisher import IDLE_S, MeshPublisher, milliseconds_since
 from stream.worker_answers import (
     export_answer,
     fused_result,
@@ -72,7 +72,7 @@ class Worker:
         self._vocabulary = vocabulary
         self._builder: MapBuilder | None = None
         self._is_lossless = False
-        self._publisher: Publisher
+        self._publisher: MeshPublisher
         self._queues: list[Jobs] = [queue.Queue(2 * CREDITS) for _ in range(3)]
         self._depth = DepthThread(self._wake_fusion)
         # Owned by `track`.
@@ -122,7 +122,7 @@ class Worker:
             return
         self._builder = builder
         self._is_lossless = settings.policy == ingest_pb2.POLICY_LOSSLESS
-        self._publisher = Publisher(self._send, settings.fusion.mesh_rate_hz)
+        self._publisher = MeshPublisher(self._send, settings.fusion.mesh_rate_hz)
         opened = worker_pb2.Opened(
             credits=CREDITS, voxel_size_m=builder.volume_settings.voxel_size_m
         )

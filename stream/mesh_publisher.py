@@ -18,7 +18,7 @@ IDLE_S = 0.2
 ROWS_IN_PART = 512
 
 
-class Publisher:
+class MeshPublisher:
     """Meshes what changed, at most at the session's rate, and everything when fusion pauses."""
 
     def __init__(self, send: Callable[[worker_pb2.FromWorker], None], rate_hz: float) -> None:

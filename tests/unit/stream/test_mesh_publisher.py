@@ -6,7 +6,7 @@ import numpy as np
 
 from mapcast_client.rows import MeshRow, MeshRows
 from mapcast_client.v1 import ingest_pb2
-from stream.publisher import ROWS_IN_PART, Publisher
+from stream.mesh_publisher import ROWS_IN_PART, MeshPublisher
 from stream.session import _rows
 from stream.worker_pb2 import FromWorker
 
@@ -48,7 +48,7 @@ def rows(count: int) -> MeshRows:
 def test_parts_joined_are_the_rows_and_only_the_last_tells_the_frame() -> None:
     sent: list[FromWorker] = []
     map_ = SteppingMap(rows(2 * ROWS_IN_PART + 3))
-    publisher = Publisher(sent.append, rate_hz=1000)
+    publisher = MeshPublisher(sent.append, rate_hz=1000)
     publisher.fused(map_, 3, ingest_pb2.Frame(index=5, capture_ns=50))
     updates = [message.mesh for message in sent]
     assert [update.is_last for update in updates] == [False, False, True]
@@ -63,7 +63,7 @@ def test_parts_joined_are_the_rows_and_only_the_last_tells_the_frame() -> None:
 def test_a_flush_comes_once_and_only_after_something_was_fused() -> None:
     sent: list[FromWorker] = []
     map_ = SteppingMap(MeshRows.empty())
-    publisher = Publisher(sent.append, rate_hz=1000)
+    publisher = MeshPublisher(sent.append, rate_hz=1000)
     publisher.flush(map_, 0)
     assert map_.calls == []
     publisher.fused(map_, 0, ingest_pb2.Frame(index=1))
@@ -75,7 +75,7 @@ def test_a_flush_comes_once_and_only_after_something_was_fused() -> None:
 
 def test_a_restart_announces_an_empty_map() -> None:
     sent: list[FromWorker] = []
-    Publisher(sent.append, 0).restart(4)
+    MeshPublisher(sent.append, 0).restart(4)
     (message,) = sent
     assert message.mesh.epoch == 4
     assert message.mesh.is_last
