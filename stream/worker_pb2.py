@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from mapcast_client.v1 import ingest_pb2 as mapcast__client_dot_v1_dot_ingest__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13stream/worker.proto\x12\x0emapcast.worker\x1a\x1emapcast_client/v1/ingest.proto\"\xd7\x01\n\x08ToWorker\x12\'\n\x04open\x18\x01 \x01(\x0b\x32\x17.mapcast.v1.OpenSessionH\x00\x12\"\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x11.mapcast.v1.FrameH\x00\x12&\n\x07\x63ontrol\x18\x03 \x01(\x0b\x32\x13.mapcast.v1.ControlH\x00\x12&\n\x05query\x18\x04 \x01(\x0b\x32\x15.mapcast.worker.QueryH\x00\x12#\n\x03imu\x18\x05 \x01(\x0b\x32\x14.mapcast.v1.ImuBatchH\x00\x42\t\n\x07message\"\xcf\x03\n\nFromWorker\x12&\n\x05ready\x18\x01 \x01(\x0b\x32\x15.mapcast.worker.ReadyH\x00\x12(\n\x06opened\x18\x02 \x01(\x0b\x32\x16.mapcast.worker.OpenedH\x00\x12)\n\x06result\x18\x03 \x01(\x0b\x32\x17.mapcast.v1.FrameResultH\x00\x12*\n\x04mesh\x18\x04 \x01(\x0b\x32\x1a.mapcast.worker.MeshUpdateH\x00\x12(\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x16.mapcast.worker.AnswerH\x00\x12,\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x18.mapcast.worker.FinishedH\x00\x12*\n\x07\x66\x61ilure\x18\x07 \x01(\x0b\x32\x17.mapcast.worker.FailureH\x00\x12.\n\tkeyframes\x18\x08 \x01(\x0b\x32\x19.mapcast.worker.KeyframesH\x00\x12*\n\x07refused\x18\t \x01(\x0b\x32\x17.mapcast.worker.RefusedH\x00\x12-\n\tmap_frame\x18\n \x01(\x0b\x32\x18.mapcast.worker.MapFrameH\x00\x42\t\n\x07message\"\x07\n\x05Ready\"/\n\x06Opened\x12\x0f\n\x07\x63redits\x18\x01 \x01(\r\x12\x14\n\x0cvoxel_size_m\x18\x02 \x01(\x01\"\x19\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x1f\n\tKeyframes\x12\x12\n\ncapture_ns\x18\x01 \x03(\x03\"\xbe\x01\n\x08MapFrame\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05units\x18\x02 \x01(\t\x12\x14\n\x0cscale_source\x18\x03 \x01(\t\x12\x17\n\x0fmetres_per_unit\x18\x04 \x01(\x01\x12\"\n\x06\x63\x61mera\x18\x05 \x01(\x0b\x32\x12.mapcast.v1.Camera\x12\x16\n\x0e\x63\x61mera_guessed\x18\x06 \x01(\x08\x12\x14\n\x0c\x64\x65pth_source\x18\x07 \x01(\t\x12\x13\n\x0brescaled_by\x18\x08 \x01(\x01\"\x83\x02\n\nMeshUpdate\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0e\n\x06\x62locks\x18\x02 \x01(\x0c\x12\x15\n\rvertex_counts\x18\x03 \x01(\x0c\x12\x17\n\x0ftriangle_counts\x18\x04 \x01(\x0c\x12\x10\n\x08vertices\x18\x05 \x01(\x0c\x12\x0e\n\x06\x63olors\x18\x06 \x01(\x0c\x12\x11\n\ttriangles\x18\x07 \x01(\x0c\x12\x13\n\x0b\x66rame_index\x18\x08 \x01(\x04\x12\x12\n\ncapture_ns\x18\t \x01(\x03\x12\x13\n\x0bpool_blocks\x18\n \x01(\r\x12\x11\n\tpool_full\x18\x0b \x01(\x08\x12\x0f\n\x07mesh_ms\x18\x0c \x01(\x01\x12\x0f\n\x07is_last\x18\r \x01(\x08\"w\n\x05Query\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x17\n\rexport_format\x18\x02 \x01(\tH\x00\x12*\n\x07raycast\x18\x03 \x01(\x0b\x32\x17.mapcast.worker.RaycastH\x00\x12\x14\n\ntrajectory\x18\x04 \x01(\x08H\x00\x42\x07\n\x05query\"Z\n\x07Raycast\x12\"\n\x06\x63\x61mera\x18\x01 \x01(\x0b\x32\x12.mapcast.v1.Camera\x12+\n\x11world_from_camera\x18\x02 \x01(\x0b\x32\x10.mapcast.v1.Pose\"A\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\r\n\x05parts\x18\x03 \x03(\x0c\x12\r\n\x05\x66iles\x18\x04 \x03(\t\"\x19\n\x08\x46inished\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\"\x19\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13stream/worker.proto\x12\x0emapcast.worker\x1a\x1emapcast_client/v1/ingest.proto\"\xd4\x01\n\x08ToWorker\x12$\n\x04open\x18\x01 \x01(\x0b\x32\x14.mapcast.worker.OpenH\x00\x12\"\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x11.mapcast.v1.FrameH\x00\x12&\n\x07\x63ontrol\x18\x03 \x01(\x0b\x32\x13.mapcast.v1.ControlH\x00\x12&\n\x05query\x18\x04 \x01(\x0b\x32\x15.mapcast.worker.QueryH\x00\x12#\n\x03imu\x18\x05 \x01(\x0b\x32\x14.mapcast.v1.ImuBatchH\x00\x42\t\n\x07message\"\xd6\x04\n\nFromWorker\x12&\n\x05ready\x18\x01 \x01(\x0b\x32\x15.mapcast.worker.ReadyH\x00\x12(\n\x06opened\x18\x02 \x01(\x0b\x32\x16.mapcast.worker.OpenedH\x00\x12)\n\x06result\x18\x03 \x01(\x0b\x32\x17.mapcast.v1.FrameResultH\x00\x12*\n\x04mesh\x18\x04 \x01(\x0b\x32\x1a.mapcast.worker.MeshUpdateH\x00\x12(\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x16.mapcast.worker.AnswerH\x00\x12,\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x18.mapcast.worker.FinishedH\x00\x12*\n\x07\x66\x61ilure\x18\x07 \x01(\x0b\x32\x17.mapcast.worker.FailureH\x00\x12.\n\x0b\x63orrections\x18\x08 \x01(\x0b\x32\x17.mapcast.v1.CorrectionsH\x00\x12*\n\x07refused\x18\t \x01(\x0b\x32\x17.mapcast.worker.RefusedH\x00\x12-\n\tmap_frame\x18\n \x01(\x0b\x32\x18.mapcast.worker.MapFrameH\x00\x12+\n\nfused_view\x18\x0b \x01(\x0b\x32\x15.mapcast.v1.FusedViewH\x00\x12,\n\x08restored\x18\x0c \x01(\x0b\x32\x18.mapcast.worker.RestoredH\x00\x12*\n\x07refined\x18\x0e \x01(\x0b\x32\x17.mapcast.worker.RefinedH\x00\x42\t\n\x07message\"\x07\n\x05Ready\"\x9e\x01\n\x04Open\x12)\n\x08settings\x18\x01 \x01(\x0b\x32\x17.mapcast.v1.OpenSession\x12\x11\n\trecording\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\t\x12\x0f\n\x07restore\x18\x04 \x01(\x08\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x11\n\tmap_epoch\x18\x07 \x01(\x04\x12\x11\n\tsaved_map\x18\x06 \x01(\t\"4\n\x08Restored\x12\x18\n\x10\x61nswered_through\x18\x01 \x01(\x03\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\"^\n\x07Refined\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05loops\x18\x03 \x01(\r\x12\"\n\x06\x63\x61mera\x18\x04 \x01(\x0b\x32\x12.mapcast.v1.Camera\"/\n\x06Opened\x12\x0f\n\x07\x63redits\x18\x01 \x01(\r\x12\x14\n\x0cvoxel_size_m\x18\x02 \x01(\x01\"\x19\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xbe\x01\n\x08MapFrame\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05units\x18\x02 \x01(\t\x12\x14\n\x0cscale_source\x18\x03 \x01(\t\x12\x17\n\x0fmetres_per_unit\x18\x04 \x01(\x01\x12\"\n\x06\x63\x61mera\x18\x05 \x01(\x0b\x32\x12.mapcast.v1.Camera\x12\x16\n\x0e\x63\x61mera_guessed\x18\x06 \x01(\x08\x12\x14\n\x0c\x64\x65pth_source\x18\x07 \x01(\t\x12\x13\n\x0brescaled_by\x18\x08 \x01(\x01\"\xd7\x02\n\nMeshUpdate\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0e\n\x06\x62locks\x18\x02 \x01(\x0c\x12\x15\n\rvertex_counts\x18\x03 \x01(\x0c\x12\x17\n\x0ftriangle_counts\x18\x04 \x01(\x0c\x12\x10\n\x08vertices\x18\x05 \x01(\x0c\x12\x0e\n\x06\x63olors\x18\x06 \x01(\x0c\x12\x11\n\ttriangles\x18\x07 \x01(\x0c\x12\x13\n\x0b\x66rame_index\x18\x08 \x01(\x04\x12\x12\n\ncapture_ns\x18\t \x01(\x03\x12\x13\n\x0bpool_blocks\x18\n \x01(\r\x12\x11\n\tpool_full\x18\x0b \x01(\x08\x12\x0f\n\x07mesh_ms\x18\x0c \x01(\x01\x12\x0f\n\x07is_last\x18\r \x01(\x08\x12\x10\n\x08is_whole\x18\x0e \x01(\x08\x12\x13\n\x0bmoved_views\x18\x0f \x01(\x04\x12\x14\n\x0c\x66rozen_views\x18\x10 \x01(\x04\x12\x15\n\rpending_views\x18\x11 \x01(\x04\"\x87\x01\n\x05Query\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x17\n\rexport_format\x18\x02 \x01(\tH\x00\x12*\n\x07raycast\x18\x03 \x01(\x0b\x32\x17.mapcast.worker.RaycastH\x00\x12\x14\n\ntrajectory\x18\x04 \x01(\x08H\x00\x12\x0e\n\x04save\x18\x05 \x01(\tH\x00\x42\x07\n\x05query\"Z\n\x07Raycast\x12\"\n\x06\x63\x61mera\x18\x01 \x01(\x0b\x32\x12.mapcast.v1.Camera\x12+\n\x11world_from_camera\x18\x02 \x01(\x0b\x32\x10.mapcast.v1.Pose\"A\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\r\n\x05parts\x18\x03 \x03(\x0c\x12\r\n\x05\x66iles\x18\x04 \x03(\t\"\x19\n\x08\x46inished\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\"\x19\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,29 +33,33 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stream.worker_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TOWORKER']._serialized_start=72
-  _globals['_TOWORKER']._serialized_end=287
-  _globals['_FROMWORKER']._serialized_start=290
-  _globals['_FROMWORKER']._serialized_end=753
-  _globals['_READY']._serialized_start=755
-  _globals['_READY']._serialized_end=762
-  _globals['_OPENED']._serialized_start=764
-  _globals['_OPENED']._serialized_end=811
-  _globals['_REFUSED']._serialized_start=813
-  _globals['_REFUSED']._serialized_end=838
-  _globals['_KEYFRAMES']._serialized_start=840
-  _globals['_KEYFRAMES']._serialized_end=871
-  _globals['_MAPFRAME']._serialized_start=874
-  _globals['_MAPFRAME']._serialized_end=1064
-  _globals['_MESHUPDATE']._serialized_start=1067
-  _globals['_MESHUPDATE']._serialized_end=1326
-  _globals['_QUERY']._serialized_start=1328
-  _globals['_QUERY']._serialized_end=1447
-  _globals['_RAYCAST']._serialized_start=1449
-  _globals['_RAYCAST']._serialized_end=1539
-  _globals['_ANSWER']._serialized_start=1541
-  _globals['_ANSWER']._serialized_end=1606
-  _globals['_FINISHED']._serialized_start=1608
-  _globals['_FINISHED']._serialized_end=1633
-  _globals['_FAILURE']._serialized_start=1635
-  _globals['_FAILURE']._serialized_end=1660
+  _globals['_TOWORKER']._serialized_end=284
+  _globals['_FROMWORKER']._serialized_start=287
+  _globals['_FROMWORKER']._serialized_end=885
+  _globals['_READY']._serialized_start=887
+  _globals['_READY']._serialized_end=894
+  _globals['_OPEN']._serialized_start=897
+  _globals['_OPEN']._serialized_end=1055
+  _globals['_RESTORED']._serialized_start=1057
+  _globals['_RESTORED']._serialized_end=1109
+  _globals['_REFINED']._serialized_start=1111
+  _globals['_REFINED']._serialized_end=1205
+  _globals['_OPENED']._serialized_start=1207
+  _globals['_OPENED']._serialized_end=1254
+  _globals['_REFUSED']._serialized_start=1256
+  _globals['_REFUSED']._serialized_end=1281
+  _globals['_MAPFRAME']._serialized_start=1284
+  _globals['_MAPFRAME']._serialized_end=1474
+  _globals['_MESHUPDATE']._serialized_start=1477
+  _globals['_MESHUPDATE']._serialized_end=1820
+  _globals['_QUERY']._serialized_start=1823
+  _globals['_QUERY']._serialized_end=1958
+  _globals['_RAYCAST']._serialized_start=1960
+  _globals['_RAYCAST']._serialized_end=2050
+  _globals['_ANSWER']._serialized_start=2052
+  _globals['_ANSWER']._serialized_end=2117
+  _globals['_FINISHED']._serialized_start=2119
+  _globals['_FINISHED']._serialized_end=2144
+  _globals['_FAILURE']._serialized_start=2146
+  _globals['_FAILURE']._serialized_end=2171
 # @@protoc_insertion_point(module_scope)

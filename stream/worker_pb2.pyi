@@ -14,15 +14,15 @@ class ToWorker(_message.Message):
     CONTROL_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
     IMU_FIELD_NUMBER: _ClassVar[int]
-    open: _ingest_pb2.OpenSession
+    open: Open
     frame: _ingest_pb2.Frame
     control: _ingest_pb2.Control
     query: Query
     imu: _ingest_pb2.ImuBatch
-    def __init__(self, open: _Optional[_Union[_ingest_pb2.OpenSession, _Mapping]] = ..., frame: _Optional[_Union[_ingest_pb2.Frame, _Mapping]] = ..., control: _Optional[_Union[_ingest_pb2.Control, _Mapping]] = ..., query: _Optional[_Union[Query, _Mapping]] = ..., imu: _Optional[_Union[_ingest_pb2.ImuBatch, _Mapping]] = ...) -> None: ...
+    def __init__(self, open: _Optional[_Union[Open, _Mapping]] = ..., frame: _Optional[_Union[_ingest_pb2.Frame, _Mapping]] = ..., control: _Optional[_Union[_ingest_pb2.Control, _Mapping]] = ..., query: _Optional[_Union[Query, _Mapping]] = ..., imu: _Optional[_Union[_ingest_pb2.ImuBatch, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
-    __slots__ = ("ready", "opened", "result", "mesh", "answer", "finished", "failure", "keyframes", "refused", "map_frame")
+    __slots__ = ("ready", "opened", "result", "mesh", "answer", "finished", "failure", "corrections", "refused", "map_frame", "fused_view", "restored", "refined")
     READY_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
@@ -30,9 +30,12 @@ class FromWorker(_message.Message):
     ANSWER_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
-    KEYFRAMES_FIELD_NUMBER: _ClassVar[int]
+    CORRECTIONS_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     MAP_FRAME_FIELD_NUMBER: _ClassVar[int]
+    FUSED_VIEW_FIELD_NUMBER: _ClassVar[int]
+    RESTORED_FIELD_NUMBER: _ClassVar[int]
+    REFINED_FIELD_NUMBER: _ClassVar[int]
     ready: Ready
     opened: Opened
     result: _ingest_pb2.FrameResult
@@ -40,14 +43,55 @@ class FromWorker(_message.Message):
     answer: Answer
     finished: Finished
     failure: Failure
-    keyframes: Keyframes
+    corrections: _ingest_pb2.Corrections
     refused: Refused
     map_frame: MapFrame
-    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[_ingest_pb2.FrameResult, _Mapping]] = ..., mesh: _Optional[_Union[MeshUpdate, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., keyframes: _Optional[_Union[Keyframes, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., map_frame: _Optional[_Union[MapFrame, _Mapping]] = ...) -> None: ...
+    fused_view: _ingest_pb2.FusedView
+    restored: Restored
+    refined: Refined
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[_ingest_pb2.FrameResult, _Mapping]] = ..., mesh: _Optional[_Union[MeshUpdate, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., corrections: _Optional[_Union[_ingest_pb2.Corrections, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., map_frame: _Optional[_Union[MapFrame, _Mapping]] = ..., fused_view: _Optional[_Union[_ingest_pb2.FusedView, _Mapping]] = ..., restored: _Optional[_Union[Restored, _Mapping]] = ..., refined: _Optional[_Union[Refined, _Mapping]] = ...) -> None: ...
 
 class Ready(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class Open(_message.Message):
+    __slots__ = ("settings", "recording", "checkpoint", "restore", "epoch", "map_epoch", "saved_map")
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    RECORDING_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    MAP_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SAVED_MAP_FIELD_NUMBER: _ClassVar[int]
+    settings: _ingest_pb2.OpenSession
+    recording: str
+    checkpoint: str
+    restore: bool
+    epoch: int
+    map_epoch: int
+    saved_map: str
+    def __init__(self, settings: _Optional[_Union[_ingest_pb2.OpenSession, _Mapping]] = ..., recording: _Optional[str] = ..., checkpoint: _Optional[str] = ..., restore: _Optional[bool] = ..., epoch: _Optional[int] = ..., map_epoch: _Optional[int] = ..., saved_map: _Optional[str] = ...) -> None: ...
+
+class Restored(_message.Message):
+    __slots__ = ("answered_through", "frames")
+    ANSWERED_THROUGH_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    answered_through: int
+    frames: int
+    def __init__(self, answered_through: _Optional[int] = ..., frames: _Optional[int] = ...) -> None: ...
+
+class Refined(_message.Message):
+    __slots__ = ("accepted", "reason", "loops", "camera")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LOOPS_FIELD_NUMBER: _ClassVar[int]
+    CAMERA_FIELD_NUMBER: _ClassVar[int]
+    accepted: bool
+    reason: str
+    loops: int
+    camera: _ingest_pb2.Camera
+    def __init__(self, accepted: _Optional[bool] = ..., reason: _Optional[str] = ..., loops: _Optional[int] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ...) -> None: ...
 
 class Opened(_message.Message):
     __slots__ = ("credits", "voxel_size_m")
@@ -62,12 +106,6 @@ class Refused(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     reason: str
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
-
-class Keyframes(_message.Message):
-    __slots__ = ("capture_ns",)
-    CAPTURE_NS_FIELD_NUMBER: _ClassVar[int]
-    capture_ns: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, capture_ns: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class MapFrame(_message.Message):
     __slots__ = ("epoch", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source", "rescaled_by")
@@ -90,7 +128,7 @@ class MapFrame(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ..., rescaled_by: _Optional[float] = ...) -> None: ...
 
 class MeshUpdate(_message.Message):
-    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last")
+    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last", "is_whole", "moved_views", "frozen_views", "pending_views")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
     VERTEX_COUNTS_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +142,10 @@ class MeshUpdate(_message.Message):
     POOL_FULL_FIELD_NUMBER: _ClassVar[int]
     MESH_MS_FIELD_NUMBER: _ClassVar[int]
     IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    IS_WHOLE_FIELD_NUMBER: _ClassVar[int]
+    MOVED_VIEWS_FIELD_NUMBER: _ClassVar[int]
+    FROZEN_VIEWS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_VIEWS_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     blocks: bytes
     vertex_counts: bytes
@@ -117,19 +159,25 @@ class MeshUpdate(_message.Message):
     pool_full: bool
     mesh_ms: float
     is_last: bool
-    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ..., is_last: _Optional[bool] = ...) -> None: ...
+    is_whole: bool
+    moved_views: int
+    frozen_views: int
+    pending_views: int
+    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ..., is_last: _Optional[bool] = ..., is_whole: _Optional[bool] = ..., moved_views: _Optional[int] = ..., frozen_views: _Optional[int] = ..., pending_views: _Optional[int] = ...) -> None: ...
 
 class Query(_message.Message):
-    __slots__ = ("id", "export_format", "raycast", "trajectory")
+    __slots__ = ("id", "export_format", "raycast", "trajectory", "save")
     ID_FIELD_NUMBER: _ClassVar[int]
     EXPORT_FORMAT_FIELD_NUMBER: _ClassVar[int]
     RAYCAST_FIELD_NUMBER: _ClassVar[int]
     TRAJECTORY_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
     id: int
     export_format: str
     raycast: Raycast
     trajectory: bool
-    def __init__(self, id: _Optional[int] = ..., export_format: _Optional[str] = ..., raycast: _Optional[_Union[Raycast, _Mapping]] = ..., trajectory: _Optional[bool] = ...) -> None: ...
+    save: str
+    def __init__(self, id: _Optional[int] = ..., export_format: _Optional[str] = ..., raycast: _Optional[_Union[Raycast, _Mapping]] = ..., trajectory: _Optional[bool] = ..., save: _Optional[str] = ...) -> None: ...
 
 class Raycast(_message.Message):
     __slots__ = ("camera", "world_from_camera")

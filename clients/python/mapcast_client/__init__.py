@@ -6,14 +6,15 @@ nothing of the server: it is the wire contract and installs alone, under Apache-
 """
 
 from mapcast_client.client import AsyncClient, connect
+from mapcast_client.corrected_path import CorrectedPath
 from mapcast_client.delta import (
     Delta,
     DeltaHead,
+    KeyframesDelta,
     MeshDelta,
     Status,
     StatusDelta,
     TrajectoryDelta,
-    TrajectoryRow,
     UnknownDelta,
 )
 from mapcast_client.errors import (
@@ -37,6 +38,7 @@ from mapcast_client.frames import (
 )
 from mapcast_client.map import Map
 from mapcast_client.mesh import TriangleMesh
+from mapcast_client.pose_rows import KeyframeRow, TrajectoryRow
 from mapcast_client.poses import pose_matrix, pose_message
 from mapcast_client.session import AsyncSession
 from mapcast_client.sync import Client, Session
@@ -48,6 +50,7 @@ __all__ = [
     "AsyncSession",
     "Client",
     "ConnectionLost",
+    "CorrectedPath",
     "Delta",
     "DeltaHead",
     "DependencyError",
@@ -55,6 +58,8 @@ __all__ = [
     "FrameError",
     "HashMismatch",
     "InputError",
+    "KeyframeRow",
+    "KeyframesDelta",
     "Map",
     "MapcastError",
     "MeshDelta",

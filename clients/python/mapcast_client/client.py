@@ -82,6 +82,8 @@ class AsyncClient:
         depth: str = "auto",
         model: str = "",
         scene_depth_m: float = 0.0,
+        saved_map: str = "",
+        localization_only: bool = False,
     ) -> AsyncSession:
         """Open a session to send frames to, or re-join the given one, whose settings stay.
 
@@ -89,7 +91,8 @@ class AsyncClient:
         `sensor` rgbd, mono or mono_imu. A mono session may go without `calibration`: the server
         guesses one. Its depth is estimated: `depth` auto, motion_stereo, network or fused, with
         `model` the name of one of the server's depth networks. `scene_depth_m` declares the scale:
-        the median depth of what the first tracked frames see.
+        the median depth of what the first tracked frames see. `saved_map` names a map of the server
+        to go on with; `localization_only` leaves it as it is.
         Raises InputError, SessionError when the server refuses, ConnectionLost.
         """
         request = open_message(
@@ -103,6 +106,8 @@ class AsyncClient:
             depth=depth,
             model=model,
             scene_depth_m=scene_depth_m,
+            saved_map=saved_map,
+            localization_only=localization_only,
         )
         call = ingest_pb2_grpc.IngestStub(self._connected).Stream(metadata=self._bearer)
         try:

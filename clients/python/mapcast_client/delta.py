@@ -24,9 +24,17 @@ from mapcast_client.columns import (
     write_batch,
 )
 from mapcast_client.errors import ProtocolError
+from mapcast_client.pose_rows import (
+    KEYFRAMES_SCHEMA,
+    TRAJECTORY_SCHEMA,
+    KeyframeRow,
+    TrajectoryRow,
+    pose_columns,
+    read_pose_rows,
+)
 from mapcast_client.rows import BLOCK_SIZE_VOX, MeshRow, MeshRows
 
-LAYERS = ("mesh", "trajectory", "status")
+LAYERS = ("mesh", "keyframes", "trajectory", "status")
 VERSION = "1"
 
 _MESH_SCHEMA = pa.schema(
@@ -36,16 +44,6 @@ _MESH_SCHEMA = pa.schema(
         ("vertices", pa.binary()),
         ("colors", pa.binary()),
         ("triangles", pa.binary()),
-    ]
-)
-_TRAJECTORY_SCHEMA = pa.schema(
-    [
-        ("index", pa.uint64()),
-        ("capture_ns", pa.int64()),
-        ("world_from_camera", pa.list_(pa.float64(), 7)),
-        ("state", pa.string()),
-        ("keyframe", pa.bool_()),
-        ("revision", pa.uint64()),
     ]
 )
 _STATUS_SCHEMA = pa.schema(
@@ -93,19 +91,6 @@ class DeltaHead:
 
 
 @dataclass(frozen=True, slots=True)
-class TrajectoryRow:
-    """The pose of one frame. A later row of the same instant replaces the earlier."""
-
-    index: int
-    capture_ns: int
-    world_from_camera: tuple[float, ...]
-    """(7,) tx ty tz qx qy qz qw, metres."""
-    state: str
-    keyframe: bool
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
 class Status:
     """The health of a session. `state`: active, waiting, paused, finished or failed."""
 
@@ -138,10 +123,19 @@ class MeshDelta:
 
 @dataclass(frozen=True, slots=True)
 class TrajectoryDelta:
-    """Poses that are new or have moved."""
+    """Frames that are new, or hang on another keyframe now."""
 
     head: DeltaHead
     rows: tuple[TrajectoryRow, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframesDelta:
+    """Keyframes that are new or have moved, and all that hangs on them with them."""
+
+    head: DeltaHead
+    rows: tuple[KeyframeRow, ...]
     size_bytes: int
 
 
@@ -162,7 +156,7 @@ class UnknownDelta:
     size_bytes: int
 
 
-Delta = MeshDelta | TrajectoryDelta | StatusDelta | UnknownDelta
+Delta = MeshDelta | TrajectoryDelta | KeyframesDelta | StatusDelta | UnknownDelta
 
 
 def encode_mesh(
@@ -192,16 +186,19 @@ def encode_mesh(
 def encode_trajectory(
     rows: Sequence[TrajectoryRow], head: DeltaHead, compression: str = "zstd"
 ) -> bytes:
-    """Encode poses. Raises InputError for an unknown compression."""
+    """Encode frames' poses. Raises InputError for an unknown compression."""
     require_compression(compression)
-    poses = np.array([row.world_from_camera for row in rows], np.float64).ravel()
-    columns = [
-        list_array(poses, 7)
-        if field.name == "world_from_camera"
-        else pa.array([getattr(row, field.name) for row in rows], field.type)
-        for field in _TRAJECTORY_SCHEMA
-    ]
-    return write_batch(columns, _TRAJECTORY_SCHEMA, _metadata(head, "trajectory"), compression)
+    columns = pose_columns(rows, TRAJECTORY_SCHEMA)
+    return write_batch(columns, TRAJECTORY_SCHEMA, _metadata(head, "trajectory"), compression)
+
+
+def encode_keyframes(
+    rows: Sequence[KeyframeRow], head: DeltaHead, compression: str = "zstd"
+) -> bytes:
+    """Encode keyframes' poses. Raises InputError for an unknown compression."""
+    require_compression(compression)
+    columns = pose_columns(rows, KEYFRAMES_SCHEMA)
+    return write_batch(columns, KEYFRAMES_SCHEMA, _metadata(head, "keyframes"), compression)
 
 
 def encode_status(status: Status, head: DeltaHead, compression: str = "zstd") -> bytes:
@@ -223,7 +220,11 @@ def decode(data: bytes) -> Delta:
         rows = _mesh_rows(batch)
         return MeshDelta(head, rows, plain_column(batch, "revision", pa.uint64()), len(data))
     if head.layer == "trajectory":
-        return TrajectoryDelta(head, _trajectory_rows(batch), len(data))
+        poses = read_pose_rows(batch, TrajectoryRow, TRAJECTORY_SCHEMA)
+        return TrajectoryDelta(head, poses, len(data))
+    if head.layer == "keyframes":
+        keyframes = read_pose_rows(batch, KeyframeRow, KEYFRAMES_SCHEMA)
+        return KeyframesDelta(head, keyframes, len(data))
     if head.layer == "status":
         return StatusDelta(head, _status(batch), len(data))
     return UnknownDelta(head, len(data))
@@ -308,17 +309,6 @@ def _require_indices_fit(
     first = 3 * (np.cumsum(triangle_counts, dtype=np.int64) - triangle_counts)
     if (np.maximum.reduceat(indices, first[filled]) >= vertex_counts[filled]).any():
         raise ProtocolError("map delta: a triangle names a vertex that its row does not have")
-
-
-def _trajectory_rows(batch: Any) -> tuple[TrajectoryRow, ...]:
-    poses = list_column(batch, "world_from_camera", pa.float64(), 7).tolist()
-    columns = [
-        map(tuple, poses)
-        if field.name == "world_from_camera"
-        else plain_column(batch, field.name, field.type).tolist()
-        for field in _TRAJECTORY_SCHEMA
-    ]
-    return tuple(TrajectoryRow(*values) for values in zip(*columns, strict=True))
 
 
 def _status(batch: Any) -> Status:

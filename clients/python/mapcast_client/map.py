@@ -7,18 +7,19 @@ from mapcast_client.delta import (
     LAYERS,
     Delta,
     DeltaHead,
+    KeyframesDelta,
     MeshDelta,
     Status,
     StatusDelta,
     TrajectoryDelta,
-    TrajectoryRow,
 )
 from mapcast_client.errors import HashMismatch
 from mapcast_client.mesh import TriangleMesh
+from mapcast_client.pose_rows import KeyframeRow, TrajectoryRow, placed
 from mapcast_client.rows import MeshRow, MeshRows
 
 _HASH_MASK = 2**64 - 1
-_CUMULATIVE_LAYERS = ("mesh", "trajectory")
+_CUMULATIVE_LAYERS = ("mesh", "keyframes", "trajectory")
 _Block = tuple[int, int, int]
 
 
@@ -47,6 +48,9 @@ class Progress:
         self.revision = max(self.revision, head.revision)
         if head.layer in self._complete_through:
             self._complete_through[head.layer] = head.complete_through
+        elif head.layer == "status":  # it speaks for all of them
+            for layer, known in self._complete_through.items():
+                self._complete_through[layer] = max(known, head.complete_through)
         return is_new_epoch
 
 
@@ -63,6 +67,7 @@ class Map:
         self._progress = Progress(layers)
         self._rows: dict[_Block, tuple[MeshRow, int]] = {}
         self._trajectory: dict[int, TrajectoryRow] = {}
+        self._keyframes: dict[int, KeyframeRow] = {}
         self._status: Status | None = None
         self._map_hash = 0
         self._mesh_head: DeltaHead | None = None
@@ -79,6 +84,8 @@ class Map:
             self._apply_mesh(delta)
         elif isinstance(delta, TrajectoryDelta):
             self._trajectory.update((row.capture_ns, row) for row in delta.rows)
+        elif isinstance(delta, KeyframesDelta):
+            self._keyframes.update((row.capture_ns, row) for row in delta.rows)
         elif isinstance(delta, StatusDelta):
             self._status = delta.status
 
@@ -111,7 +118,7 @@ class Map:
         head = self._mesh_head
         if head is None:
             return self._status is not None and self._status.map_hash == 0
-        return head is not None and head.is_complete and head.map_hash == self._map_hash
+        return head.is_complete and head.map_hash == self._map_hash
 
     @property
     def voxel_size_m(self) -> float:
@@ -135,8 +142,22 @@ class Map:
 
     @property
     def trajectory(self) -> list[TrajectoryRow]:
-        """The frames' poses as they are known now, in the order of time."""
-        return [self._trajectory[instant] for instant in sorted(self._trajectory)]
+        """The frames with the poses that their keyframes have by now, in the order of time.
+
+        It is made at each call, bent after all corrections so far.
+        """
+        rows = (self._trajectory[instant] for instant in sorted(self._trajectory))
+        return [placed(row, self._keyframes) for row in rows]
+
+    @property
+    def frames(self) -> int:
+        """How many frames the trajectory has."""
+        return len(self._trajectory)
+
+    @property
+    def keyframes(self) -> list[KeyframeRow]:
+        """Where the keyframes are now, in the order of time."""
+        return [self._keyframes[instant] for instant in sorted(self._keyframes)]
 
     @property
     def status(self) -> Status | None:
@@ -177,6 +198,7 @@ class Map:
     def _clear(self) -> None:
         self._rows.clear()
         self._trajectory.clear()
+        self._keyframes.clear()
         self._status = None
         self._map_hash = 0
         self._mesh_head = None

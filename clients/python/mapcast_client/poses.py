@@ -1,5 +1,7 @@
 """Camera poses between 4×4 matrices and the wire's translation and unit quaternion."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,13 +22,22 @@ def pose_message(world_from_camera: NDArray[np.float64]) -> ingest_pb2.Pose:
     return ingest_pb2.Pose(tx=tx, ty=ty, tz=tz, qx=qx, qy=qy, qz=qz, qw=qw)
 
 
+def pose_vector(pose: ingest_pb2.Pose) -> tuple[float, ...]:
+    """Return (7,) tx ty tz qx qy qz qw of the wire's pose, as pose rows have it."""
+    return pose.tx, pose.ty, pose.tz, pose.qx, pose.qy, pose.qz, pose.qw
+
+
 def pose_matrix(pose: ingest_pb2.Pose) -> NDArray[np.float64]:
     """Return the (4, 4) world_from_camera of the wire's pose; the quaternion is normalised.
 
     Raises InputError when the quaternion is zero or something is not finite.
     """
-    quat_xyzw = np.array([pose.qx, pose.qy, pose.qz, pose.qw])
-    translation_m = np.array([pose.tx, pose.ty, pose.tz])
+    return matrix_of_vector(pose_vector(pose))
+
+
+def matrix_of_vector(pose: Sequence[float]) -> NDArray[np.float64]:
+    """Return the (4, 4) transform of tx ty tz qx qy qz qw, as `pose_matrix` does."""
+    translation_m, quat_xyzw = np.array(pose[:3]), np.array(pose[3:])
     norm = float(np.linalg.norm(quat_xyzw))
     if not (np.isfinite(norm) and norm > 0 and np.isfinite(translation_m).all()):
         raise InputError(f"pose {pose} has a zero quaternion or values that are not finite")

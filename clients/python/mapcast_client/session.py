@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import grpc
 
+from mapcast_client.corrections import GatheredCorrections
 from mapcast_client.errors import (
     ConnectionLost,
     InputError,
@@ -37,6 +38,8 @@ def open_message(
     depth: str = "auto",
     model: str = "",
     scene_depth_m: float = 0.0,
+    saved_map: str = "",
+    localization_only: bool = False,
 ) -> ingest_pb2.OpenSession:
     """Ask for a session; a given `session` re-joins that one, as it is. Raises InputError."""
     if calibration is None and sensor != "mono" and not session:
@@ -55,6 +58,8 @@ def open_message(
             source=wire_value("depth", depth, DEPTH_SOURCES), model=model
         ),
         scene_depth_m=scene_depth_m,
+        map=saved_map,
+        localization_only=localization_only,
     )
 
 
@@ -77,6 +82,7 @@ class AsyncSession:
         self._window = opened.window
         self._unanswered = 0
         self._results: deque[ingest_pb2.FrameResult] = deque(maxlen=RESULTS_KEPT)
+        self._corrections = GatheredCorrections()
         self._finishing = False
         self._finished: ingest_pb2.Finished | None = None
         self._failure: MapcastError | None = None
@@ -170,6 +176,20 @@ class AsyncSession:
                 return
             await self._until(lambda: bool(self._results) or self._finished is not None)
 
+    async def corrections(self) -> AsyncIterator[ingest_pb2.Corrections]:
+        """Yield which keyframes moved, until the session is finished or closed.
+
+        What came since the last one is one message: each keyframe's newest pose, and each frame
+        that hangs on another keyframe now. Raises what ended the session, after the last of them.
+        """
+        while True:
+            if (corrections := self._corrections.take()) is not None:
+                yield corrections
+            elif self._finished is not None:
+                return
+            else:
+                await self._until(lambda: bool(self._corrections) or self._finished is not None)
+
     async def pause(self) -> None:
         """Have frames dropped until `resume`."""
         await self.control(ingest_pb2.Control.ACTION_PAUSE)
@@ -257,6 +277,8 @@ class AsyncSession:
             self._unanswered = max(self._unanswered - 1, 0)
             self.results_dropped += len(self._results) == RESULTS_KEPT
             self._results.append(message.result)
+        elif kind == "corrections":
+            self._corrections.add(message.corrections)
         elif kind == "flow":
             self._window = message.flow.window
         elif kind == "finished":

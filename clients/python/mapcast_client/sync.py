@@ -73,6 +73,8 @@ class Client:
         depth: str = "auto",
         model: str = "",
         scene_depth_m: float = 0.0,
+        saved_map: str = "",
+        localization_only: bool = False,
     ) -> "Session":
         """Open a session to send frames to, or re-join the given one; see `AsyncClient.open`."""
         opening = self._client.open(
@@ -86,6 +88,8 @@ class Client:
             depth=depth,
             model=model,
             scene_depth_m=scene_depth_m,
+            saved_map=saved_map,
+            localization_only=localization_only,
         )
         return Session(self._loop.run(opening), self._loop)
 
@@ -150,6 +154,10 @@ class Session:
     def results(self) -> Iterator[ingest_pb2.FrameResult]:
         """Iterate over the frames' results until the session is finished."""
         return self._loop.iterate(self._session.results())
+
+    def corrections(self) -> Iterator[ingest_pb2.Corrections]:
+        """Iterate over which keyframes moved until the session is finished."""
+        return self._loop.iterate(self._session.corrections())
 
     def pause(self) -> None:
         """Have frames dropped until `resume`."""

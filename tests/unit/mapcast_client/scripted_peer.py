@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 
 import grpc
 
-from mapcast_client.delta import DeltaHead, encode_mesh, encode_status, encode_trajectory
+from mapcast_client.delta import (
+    DeltaHead,
+    encode_keyframes,
+    encode_mesh,
+    encode_status,
+    encode_trajectory,
+)
 from mapcast_client.delta import Status as SessionStatus
 from mapcast_client.rows import MeshRow
 from mapcast_client.v1 import ingest_pb2, ingest_pb2_grpc, maps_pb2, maps_pb2_grpc
@@ -28,8 +34,12 @@ def trajectory_message(revision: int, epoch: int = 1) -> bytes:
     return encode_trajectory([], DeltaHead("s1", epoch, revision, revision, 0.01, 0))
 
 
+def keyframes_message(revision: int, epoch: int = 1) -> bytes:
+    return encode_keyframes([], DeltaHead("s1", epoch, revision, revision, 0.01, 0))
+
+
 def status_message(epoch: int = 1) -> bytes:
-    return encode_status(SessionStatus("active"), DeltaHead("s1", epoch, 1, 1, 0.01, 0))
+    return encode_status(SessionStatus("active"), DeltaHead("s1", epoch, 1, 0, 0.01, 0))
 
 
 @dataclass
@@ -43,6 +53,8 @@ class Peer(ingest_pb2_grpc.IngestServicer, maps_pb2_grpc.MapsServicer):
     subscribes: list[maps_pb2.SubscribeRequest] = field(default_factory=list)
     connections: Sequence[Sequence[bytes]] = ()
     """The messages of each connection to Subscribe; after the last one they stay open."""
+    corrects: dict[int, Sequence[int]] = field(default_factory=dict)
+    """Keyframes that move at a frame's index."""
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     samples: list[ingest_pb2.ImuSample] = field(default_factory=list)
     received: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -72,6 +84,12 @@ class Peer(ingest_pb2_grpc.IngestServicer, maps_pb2_grpc.MapsServicer):
                     self.frames.append(message.frame)
                     self.received.notify_all()
                 await self.answering.wait()
+                for keyframe_ns in self.corrects.get(message.frame.index, ()):
+                    keyframe = ingest_pb2.KeyframePose(
+                        capture_ns=keyframe_ns, scale=1 + message.frame.index
+                    )
+                    corrections = ingest_pb2.Corrections(epoch=1, keyframes=[keyframe])
+                    yield ingest_pb2.ServerMessage(corrections=corrections)
                 if message.frame.index == 88:
                     return
                 if message.frame.index == 77:

@@ -2,7 +2,7 @@ import socket
 
 import numpy as np
 import pytest
-from scripted_peer import Peer, mesh_message, status_message, trajectory_message
+from scripted_peer import Peer, keyframes_message, mesh_message, status_message, trajectory_message
 
 from mapcast_client import FollowOptions, Map, MeshDelta, connect
 from mapcast_client.errors import (
@@ -76,7 +76,9 @@ async def test_a_client_that_is_not_entered_is_a_state_error(peer: Peer) -> None
 
 
 async def test_follow_keeps_a_map_exact(peer: Peer) -> None:
-    peer.connections = [[status_message(), mesh_message(1, 1), trajectory_message(1)]]
+    peer.connections = [
+        [status_message(), mesh_message(1, 1), keyframes_message(1), trajectory_message(1)]
+    ]
     followed = Map()
     async with connect(peer.address) as client:
         async for delta in client.follow("s1"):
@@ -102,8 +104,8 @@ async def test_follow_yields_only_the_wanted_layers(peer: Peer) -> None:
 
 async def test_follow_reconnects_where_it_was(peer: Peer) -> None:
     peer.connections = [
-        [mesh_message(5, 3, epoch=9), trajectory_message(4, epoch=9)],
-        [mesh_message(6, 6, epoch=9), trajectory_message(6, epoch=9)],
+        [mesh_message(5, 3, 9), keyframes_message(4, 9), trajectory_message(4, 9)],
+        [mesh_message(6, 6, 9), keyframes_message(6, 9), trajectory_message(6, 9)],
     ]
     followed = Map()
     async with connect(peer.address) as client:

@@ -8,15 +8,16 @@ from mapcast_client.delta import (
     Delta,
     DeltaHead,
     Status,
-    TrajectoryRow,
     UnknownDelta,
     decode,
+    encode_keyframes,
     encode_mesh,
     encode_status,
     encode_trajectory,
 )
 from mapcast_client.errors import DependencyError, HashMismatch
 from mapcast_client.map import Map
+from mapcast_client.pose_rows import KeyframeRow, TrajectoryRow
 from mapcast_client.rows import MeshRow
 
 VERTICES = np.array([[0, 0, 0], [248, 0, 0], [0, 248, 0]], np.uint8).tobytes()
@@ -35,7 +36,12 @@ def mesh(rows: list[MeshRow], at: DeltaHead) -> Delta:
 
 
 def pose_row(index: int, x_m: float = 0.0) -> TrajectoryRow:
-    return TrajectoryRow(index, index * 10, (x_m, 0, 0, 0, 0, 0, 1), "tracking", False, 1)
+    hang = 10, (x_m, 0, 0, 0, 0, 0, 1)
+    return TrajectoryRow(index, index * 10, (x_m, 0, 0, 0, 0, 0, 1), "tracking", False, 1, *hang)
+
+
+def keyframe_row(capture_ns: int, y_m: float, scale: float = 1.0) -> KeyframeRow:
+    return KeyframeRow(capture_ns, (0, y_m, 0, 0, 0, 0, 1), scale, 1)
 
 
 def test_an_empty_map() -> None:
@@ -75,9 +81,18 @@ def test_complete_through_is_the_smallest_of_the_followed_layers() -> None:
     followed.apply(mesh([], head(8, 8)))
     assert followed.complete_through == 0
     followed.apply(decode(encode_trajectory([], head(9, 6))))
+    assert followed.complete_through == 0
+    followed.apply(decode(encode_keyframes([], head(9, 7))))
     assert followed.complete_through == 6
     followed.apply(decode(encode_status(Status("active"), head(9, 0))))
     assert followed.complete_through == 6
+
+
+def test_the_status_says_that_layers_are_complete_of_which_nothing_came() -> None:
+    followed = Map()
+    followed.apply(mesh([], head(9, 9)))
+    followed.apply(decode(encode_status(Status("active"), head(9, 8))))
+    assert followed.complete_through == 8
 
 
 def test_a_layer_that_is_not_followed_does_not_hold_back() -> None:
@@ -90,9 +105,10 @@ def test_a_new_epoch_in_any_layer_drops_everything() -> None:
     followed = Map()
     followed.apply(mesh([ROW], head(4, 4, ROW.content_hash())))
     followed.apply(decode(encode_trajectory([pose_row(0)], head(4, 4))))
-    followed.apply(decode(encode_status(Status("active"), head(1, 1, epoch=2))))
+    followed.apply(decode(encode_keyframes([keyframe_row(10, 1)], head(4, 4))))
+    followed.apply(decode(encode_status(Status("active"), head(1, 0, epoch=2))))
     assert followed.rows() == []
-    assert followed.trajectory == []
+    assert followed.trajectory == followed.keyframes == []
     assert followed.complete_through == 0
     assert followed.epoch == 2
     assert followed.status == Status("active")
@@ -103,6 +119,17 @@ def test_trajectory_keeps_the_later_row_of_a_frame() -> None:
     followed.apply(decode(encode_trajectory([pose_row(2), pose_row(1)], head(1, 1))))
     followed.apply(decode(encode_trajectory([pose_row(1, x_m=0.5)], head(2, 2))))
     assert followed.trajectory == [pose_row(1, x_m=0.5), pose_row(2)]
+
+
+def test_a_correction_moves_all_frames_that_hang_on_the_keyframe() -> None:
+    followed = Map()
+    followed.apply(decode(encode_trajectory([pose_row(1, 0.5), pose_row(2, 1.5)], head(2, 2))))
+    followed.apply(decode(encode_keyframes([keyframe_row(10, 1), keyframe_row(99, 7)], head(4, 4))))
+    assert [row.world_from_camera[:2] for row in followed.trajectory] == [(0.5, 1), (1.5, 1)]
+    followed.apply(decode(encode_keyframes([keyframe_row(10, 3, scale=2)], head(5, 5))))
+    assert [row.world_from_camera[:2] for row in followed.trajectory] == [(1, 3), (3, 3)]
+    assert [row.world_from_keyframe[1] for row in followed.keyframes] == [3, 7]
+    assert followed.frames == 2
 
 
 def test_unknown_layers_are_ignored() -> None:

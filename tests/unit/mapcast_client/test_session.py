@@ -114,6 +114,31 @@ async def test_results_can_be_taken_while_sending(peer: Peer) -> None:
             assert (await anext(results)).index == index
 
 
+async def test_corrections_are_the_newest_of_each_keyframe(peer: Peer) -> None:
+    peer.corrects = {0: [10], 1: [10, 20], 2: [20]}
+    async with connect(peer.address) as client, await client.open(CALIBRATION) as session:
+        corrections = session.corrections()
+        await session.send(frame(0))
+        first = await anext(corrections)
+        await session.send(frame(1))
+        await session.send(frame(2))
+        await session.finish()
+        (rest,) = [each async for each in corrections]
+    assert [(row.capture_ns, row.scale) for row in first.keyframes] == [(10, 1)]
+    assert [(row.capture_ns, row.scale) for row in rest.keyframes] == [(10, 2), (20, 3)]
+
+
+async def test_corrections_end_with_what_ended_the_session(peer: Peer) -> None:
+    peer.corrects = {66: [10]}
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION)
+        await session.send(frame(66))
+        corrections = session.corrections()
+        assert (await anext(corrections)).keyframes[0].capture_ns == 10
+        with pytest.raises(SessionError, match="the worker died"):
+            await anext(corrections)
+
+
 async def test_controls_arrive(peer: Peer) -> None:
     async with connect(peer.address) as client:
         session = await client.open(CALIBRATION)

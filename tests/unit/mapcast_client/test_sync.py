@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from scripted_peer import Peer, mesh_message, status_message, trajectory_message
+from scripted_peer import Peer, keyframes_message, mesh_message, status_message, trajectory_message
 
 from mapcast_client import Client, Map, calibration_message, frame_message, imu_message
 from mapcast_client.errors import ConnectionLost, SessionError, StateError
@@ -31,6 +31,19 @@ async def test_frames_go_and_results_come(peer: Peer) -> None:
     assert await in_thread(stream) == [0, 1, 2, 3]
 
 
+async def test_corrections_come_beside_the_results(peer: Peer) -> None:
+    peer.corrects = {1: [10]}
+
+    def stream() -> list[int]:
+        with Client(peer.address) as client, client.open(CALIBRATION) as session:
+            for index in range(2):
+                session.send(frame_message(index, index, np.zeros((3, 4, 3), np.uint8)))
+            session.finish()
+            return [row.capture_ns for each in session.corrections() for row in each.keyframes]
+
+    assert await in_thread(stream) == [10]
+
+
 async def test_a_monocular_session_with_an_imu(peer: Peer) -> None:
     batch = imu_message(np.array([5]), np.ones((1, 3)), np.ones((1, 3)))
 
@@ -48,7 +61,9 @@ async def test_a_monocular_session_with_an_imu(peer: Peer) -> None:
 
 
 async def test_follow_and_queries(peer: Peer) -> None:
-    peer.connections = [[status_message(), mesh_message(1, 1), trajectory_message(1)]]
+    peer.connections = [
+        [status_message(), mesh_message(1, 1), keyframes_message(1), trajectory_message(1)]
+    ]
 
     def follow() -> Map:
         followed = Map()

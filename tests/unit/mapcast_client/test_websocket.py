@@ -3,7 +3,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from scripted_peer import mesh_message, status_message, trajectory_message
+from scripted_peer import keyframes_message, mesh_message, status_message, trajectory_message
 from websockets.asyncio.server import ServerConnection, serve
 
 from mapcast_client import FollowOptions, Map, follow_websocket
@@ -33,7 +33,12 @@ async def server(
 
 
 async def test_follow_keeps_a_map_exact() -> None:
-    messages = [status_message(), mesh_message(1, 1), trajectory_message(1)]
+    messages = [
+        status_message(),
+        mesh_message(1, 1),
+        keyframes_message(1),
+        trajectory_message(1),
+    ]
     followed = Map()
     async with server((messages, (1000, ""))) as (url, paths):
         async for delta in follow_websocket(url, "a b/c", FollowOptions(max_bytes_per_s=2e6)):
@@ -43,7 +48,7 @@ async def test_follow_keeps_a_map_exact() -> None:
     parts = urlsplit(paths[0])
     assert parts.path == "/v1/sessions/a%20b%2Fc/subscribe"
     assert parse_qs(parts.query) == {
-        "layers": ["mesh,trajectory,status"],
+        "layers": ["mesh,keyframes,trajectory,status"],
         "since": ["0"],
         "epoch": ["0"],
         "compression": ["zstd"],
@@ -53,12 +58,12 @@ async def test_follow_keeps_a_map_exact() -> None:
 
 
 async def test_follow_reconnects_where_it_was() -> None:
-    first = [mesh_message(5, 3, epoch=9), trajectory_message(4, epoch=9)]
+    first = [mesh_message(5, 3, 9), keyframes_message(4, 9), trajectory_message(4, 9)]
     second = [mesh_message(6, 6, epoch=9)]
     async with server((first, (1001, "stopping")), (second, (1000, ""))) as (url, paths):
         options = FollowOptions(reconnect=1)
         deltas = [delta async for delta in follow_websocket(url, "s1", options)]
-    assert len(deltas) == 3
+    assert len(deltas) == 4
     query = parse_qs(urlsplit(paths[1]).query)
     assert (query["since"], query["epoch"]) == (["3"], ["9"])
 

@@ -36,6 +36,10 @@ class ImageEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     IMAGE_ENCODING_DEPTH_F32: _ClassVar[ImageEncoding]
     IMAGE_ENCODING_WEBP: _ClassVar[ImageEncoding]
     IMAGE_ENCODING_I420: _ClassVar[ImageEncoding]
+    IMAGE_ENCODING_DEPTH_U16_ZSTD: _ClassVar[ImageEncoding]
+    IMAGE_ENCODING_DEPTH_F32_ZSTD: _ClassVar[ImageEncoding]
+    IMAGE_ENCODING_RGB8_ZSTD: _ClassVar[ImageEncoding]
+    IMAGE_ENCODING_GRAY8_ZSTD: _ClassVar[ImageEncoding]
 
 class TrackingState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -63,6 +67,10 @@ IMAGE_ENCODING_DEPTH_U16: ImageEncoding
 IMAGE_ENCODING_DEPTH_F32: ImageEncoding
 IMAGE_ENCODING_WEBP: ImageEncoding
 IMAGE_ENCODING_I420: ImageEncoding
+IMAGE_ENCODING_DEPTH_U16_ZSTD: ImageEncoding
+IMAGE_ENCODING_DEPTH_F32_ZSTD: ImageEncoding
+IMAGE_ENCODING_RGB8_ZSTD: ImageEncoding
+IMAGE_ENCODING_GRAY8_ZSTD: ImageEncoding
 TRACKING_STATE_UNSPECIFIED: TrackingState
 TRACKING_STATE_INITIALIZING: TrackingState
 TRACKING_STATE_TRACKING: TrackingState
@@ -83,21 +91,23 @@ class ClientMessage(_message.Message):
     def __init__(self, open: _Optional[_Union[OpenSession, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., control: _Optional[_Union[Control, _Mapping]] = ..., imu: _Optional[_Union[ImuBatch, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("opened", "result", "flow", "error", "finished")
+    __slots__ = ("opened", "result", "flow", "error", "finished", "corrections")
     OPENED_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     FLOW_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
+    CORRECTIONS_FIELD_NUMBER: _ClassVar[int]
     opened: Opened
     result: FrameResult
     flow: Flow
     error: Error
     finished: Finished
-    def __init__(self, opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[FrameResult, _Mapping]] = ..., flow: _Optional[_Union[Flow, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
+    corrections: Corrections
+    def __init__(self, opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[FrameResult, _Mapping]] = ..., flow: _Optional[_Union[Flow, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., corrections: _Optional[_Union[Corrections, _Mapping]] = ...) -> None: ...
 
 class OpenSession(_message.Message):
-    __slots__ = ("session", "name", "sensor", "calibration", "policy", "pose_source", "fusion", "depth", "scene_depth_m")
+    __slots__ = ("session", "name", "sensor", "calibration", "policy", "pose_source", "fusion", "depth", "scene_depth_m", "map", "localization_only", "refine")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SENSOR_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +117,9 @@ class OpenSession(_message.Message):
     FUSION_FIELD_NUMBER: _ClassVar[int]
     DEPTH_FIELD_NUMBER: _ClassVar[int]
     SCENE_DEPTH_M_FIELD_NUMBER: _ClassVar[int]
+    MAP_FIELD_NUMBER: _ClassVar[int]
+    LOCALIZATION_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REFINE_FIELD_NUMBER: _ClassVar[int]
     session: str
     name: str
     sensor: Sensor
@@ -116,7 +129,18 @@ class OpenSession(_message.Message):
     fusion: FusionSettings
     depth: DepthSettings
     scene_depth_m: float
-    def __init__(self, session: _Optional[str] = ..., name: _Optional[str] = ..., sensor: _Optional[_Union[Sensor, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., policy: _Optional[_Union[Policy, str]] = ..., pose_source: _Optional[_Union[PoseSource, str]] = ..., fusion: _Optional[_Union[FusionSettings, _Mapping]] = ..., depth: _Optional[_Union[DepthSettings, _Mapping]] = ..., scene_depth_m: _Optional[float] = ...) -> None: ...
+    map: str
+    localization_only: bool
+    refine: RefineSettings
+    def __init__(self, session: _Optional[str] = ..., name: _Optional[str] = ..., sensor: _Optional[_Union[Sensor, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., policy: _Optional[_Union[Policy, str]] = ..., pose_source: _Optional[_Union[PoseSource, str]] = ..., fusion: _Optional[_Union[FusionSettings, _Mapping]] = ..., depth: _Optional[_Union[DepthSettings, _Mapping]] = ..., scene_depth_m: _Optional[float] = ..., map: _Optional[str] = ..., localization_only: _Optional[bool] = ..., refine: _Optional[_Union[RefineSettings, _Mapping]] = ...) -> None: ...
+
+class RefineSettings(_message.Message):
+    __slots__ = ("off", "free_intrinsics")
+    OFF_FIELD_NUMBER: _ClassVar[int]
+    FREE_INTRINSICS_FIELD_NUMBER: _ClassVar[int]
+    off: bool
+    free_intrinsics: bool
+    def __init__(self, off: _Optional[bool] = ..., free_intrinsics: _Optional[bool] = ...) -> None: ...
 
 class DepthSettings(_message.Message):
     __slots__ = ("source", "model")
@@ -209,20 +233,22 @@ class ImuBatch(_message.Message):
     def __init__(self, samples: _Optional[_Iterable[_Union[ImuSample, _Mapping]]] = ...) -> None: ...
 
 class FusionSettings(_message.Message):
-    __slots__ = ("voxel_size_m", "truncation_vox", "depth_min_m", "depth_max_m", "max_blocks", "mesh_rate_hz")
+    __slots__ = ("voxel_size_m", "truncation_vox", "depth_min_m", "depth_max_m", "max_blocks", "mesh_rate_hz", "no_alignment")
     VOXEL_SIZE_M_FIELD_NUMBER: _ClassVar[int]
     TRUNCATION_VOX_FIELD_NUMBER: _ClassVar[int]
     DEPTH_MIN_M_FIELD_NUMBER: _ClassVar[int]
     DEPTH_MAX_M_FIELD_NUMBER: _ClassVar[int]
     MAX_BLOCKS_FIELD_NUMBER: _ClassVar[int]
     MESH_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    NO_ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
     voxel_size_m: float
     truncation_vox: int
     depth_min_m: float
     depth_max_m: float
     max_blocks: int
     mesh_rate_hz: float
-    def __init__(self, voxel_size_m: _Optional[float] = ..., truncation_vox: _Optional[int] = ..., depth_min_m: _Optional[float] = ..., depth_max_m: _Optional[float] = ..., max_blocks: _Optional[int] = ..., mesh_rate_hz: _Optional[float] = ...) -> None: ...
+    no_alignment: bool
+    def __init__(self, voxel_size_m: _Optional[float] = ..., truncation_vox: _Optional[int] = ..., depth_min_m: _Optional[float] = ..., depth_max_m: _Optional[float] = ..., max_blocks: _Optional[int] = ..., mesh_rate_hz: _Optional[float] = ..., no_alignment: _Optional[bool] = ...) -> None: ...
 
 class Image(_message.Message):
     __slots__ = ("encoding", "width_px", "height_px", "data")
@@ -268,6 +294,20 @@ class Frame(_message.Message):
     world_from_camera: Pose
     def __init__(self, index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., color: _Optional[_Union[Image, _Mapping]] = ..., depth: _Optional[_Union[Image, _Mapping]] = ..., world_from_camera: _Optional[_Union[Pose, _Mapping]] = ...) -> None: ...
 
+class FusedView(_message.Message):
+    __slots__ = ("capture_ns", "color", "depth", "confidence", "depth_scale")
+    CAPTURE_NS_FIELD_NUMBER: _ClassVar[int]
+    COLOR_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_SCALE_FIELD_NUMBER: _ClassVar[int]
+    capture_ns: int
+    color: Image
+    depth: Image
+    confidence: Image
+    depth_scale: float
+    def __init__(self, capture_ns: _Optional[int] = ..., color: _Optional[_Union[Image, _Mapping]] = ..., depth: _Optional[_Union[Image, _Mapping]] = ..., confidence: _Optional[_Union[Image, _Mapping]] = ..., depth_scale: _Optional[float] = ...) -> None: ...
+
 class Control(_message.Message):
     __slots__ = ("action",)
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -303,7 +343,7 @@ class Opened(_message.Message):
     def __init__(self, session: _Optional[str] = ..., window: _Optional[int] = ..., epoch: _Optional[int] = ..., viewer_path: _Optional[str] = ..., publish_token: _Optional[str] = ..., watch_token: _Optional[str] = ...) -> None: ...
 
 class FrameResult(_message.Message):
-    __slots__ = ("index", "capture_ns", "status", "reason", "tracking", "inliers", "world_from_camera", "keyframe", "latency_ms", "stages", "epoch")
+    __slots__ = ("index", "capture_ns", "status", "reason", "tracking", "inliers", "world_from_camera", "keyframe", "latency_ms", "stages", "odom_from_camera", "recorded_through", "epoch", "keyframe_ns", "keyframe_from_camera")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[FrameResult.Status]
@@ -328,7 +368,11 @@ class FrameResult(_message.Message):
     KEYFRAME_FIELD_NUMBER: _ClassVar[int]
     LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
+    ODOM_FROM_CAMERA_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_THROUGH_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    KEYFRAME_NS_FIELD_NUMBER: _ClassVar[int]
+    KEYFRAME_FROM_CAMERA_FIELD_NUMBER: _ClassVar[int]
     index: int
     capture_ns: int
     status: FrameResult.Status
@@ -339,8 +383,42 @@ class FrameResult(_message.Message):
     keyframe: bool
     latency_ms: float
     stages: StageTimes
+    odom_from_camera: Pose
+    recorded_through: int
     epoch: int
-    def __init__(self, index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., status: _Optional[_Union[FrameResult.Status, str]] = ..., reason: _Optional[str] = ..., tracking: _Optional[_Union[TrackingState, str]] = ..., inliers: _Optional[int] = ..., world_from_camera: _Optional[_Union[Pose, _Mapping]] = ..., keyframe: _Optional[bool] = ..., latency_ms: _Optional[float] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ..., epoch: _Optional[int] = ...) -> None: ...
+    keyframe_ns: int
+    keyframe_from_camera: Pose
+    def __init__(self, index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., status: _Optional[_Union[FrameResult.Status, str]] = ..., reason: _Optional[str] = ..., tracking: _Optional[_Union[TrackingState, str]] = ..., inliers: _Optional[int] = ..., world_from_camera: _Optional[_Union[Pose, _Mapping]] = ..., keyframe: _Optional[bool] = ..., latency_ms: _Optional[float] = ..., stages: _Optional[_Union[StageTimes, _Mapping]] = ..., odom_from_camera: _Optional[_Union[Pose, _Mapping]] = ..., recorded_through: _Optional[int] = ..., epoch: _Optional[int] = ..., keyframe_ns: _Optional[int] = ..., keyframe_from_camera: _Optional[_Union[Pose, _Mapping]] = ...) -> None: ...
+
+class KeyframePose(_message.Message):
+    __slots__ = ("capture_ns", "world_from_keyframe", "scale")
+    CAPTURE_NS_FIELD_NUMBER: _ClassVar[int]
+    WORLD_FROM_KEYFRAME_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    capture_ns: int
+    world_from_keyframe: Pose
+    scale: float
+    def __init__(self, capture_ns: _Optional[int] = ..., world_from_keyframe: _Optional[_Union[Pose, _Mapping]] = ..., scale: _Optional[float] = ...) -> None: ...
+
+class FrameHang(_message.Message):
+    __slots__ = ("capture_ns", "keyframe_ns", "keyframe_from_camera")
+    CAPTURE_NS_FIELD_NUMBER: _ClassVar[int]
+    KEYFRAME_NS_FIELD_NUMBER: _ClassVar[int]
+    KEYFRAME_FROM_CAMERA_FIELD_NUMBER: _ClassVar[int]
+    capture_ns: int
+    keyframe_ns: int
+    keyframe_from_camera: Pose
+    def __init__(self, capture_ns: _Optional[int] = ..., keyframe_ns: _Optional[int] = ..., keyframe_from_camera: _Optional[_Union[Pose, _Mapping]] = ...) -> None: ...
+
+class Corrections(_message.Message):
+    __slots__ = ("epoch", "keyframes", "frames")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    KEYFRAMES_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    keyframes: _containers.RepeatedCompositeFieldContainer[KeyframePose]
+    frames: _containers.RepeatedCompositeFieldContainer[FrameHang]
+    def __init__(self, epoch: _Optional[int] = ..., keyframes: _Optional[_Iterable[_Union[KeyframePose, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[FrameHang, _Mapping]]] = ...) -> None: ...
 
 class StageTimes(_message.Message):
     __slots__ = ("decode_ms", "track_ms", "fuse_ms", "mesh_ms")
