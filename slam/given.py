@@ -62,6 +62,11 @@ class GivenPoseTracker:
             keyframes=self._keyframes,
         )
 
+    def resume(self, keyframes: Mapping[int, Mat4], frames: int, newest_ns: int) -> None:
+        """Go on where another one ended after so many frames, the last one of `newest_ns`."""
+        self._gate.admit_after(newest_ns)
+        self._keyframes, self._frames = MappingProxyType(dict(keyframes)), frames
+
     def close(self) -> None:
         """Refuse frames from now on."""
         self._closed = True

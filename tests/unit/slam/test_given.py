@@ -24,6 +24,18 @@ def test_the_path_is_the_one_that_was_given() -> None:
     np.testing.assert_allclose(graph.trajectory().world_from_camera, given, atol=1e-12)
 
 
+def test_another_one_goes_on_where_it_ended() -> None:
+    first, second = (GivenPoseTracker(plane_scene.CALIBRATION) for _ in range(2))
+    frames = [plane_scene.frame(index, 3 * index) for index in range(25)]
+    tracked = [first.track(frame) for frame in frames]
+    second.resume(tracked[16].keyframes, 17, frames[16].capture_ns)
+    with pytest.raises(FrameError, match="time goes back"):
+        second.track(frames[16])  # it is in the map
+    again = [second.track(frame) for frame in frames[17:]]
+    assert [one.is_keyframe for one in again] == [one.is_keyframe for one in tracked[17:]]
+    assert again[-1].keyframes.keys() == tracked[-1].keyframes.keys()
+
+
 @pytest.mark.parametrize(
     ("pose", "message"),
     [
