@@ -1,0 +1,30 @@
+"""What a worker does about refinement: it says what became of it, and waits for it at the end."""
+
+import time
+from collections.abc import Callable
+
+from fusion.live_map import LiveMap
+from stream import worker_pb2
+
+FINISH_S = 15.0
+"""For the last keyframes, and all of them together, when a session ends."""
+_LOOK_S = 0.02
+
+
+def tell_refinements(live_map: LiveMap, send: Callable[[worker_pb2.FromWorker], None]) -> None:
+    """Send what became of the runs since the last call."""
+    for result in live_map.take_refinements():
+        camera = None if result.camera is None else result.camera.to_message()
+        refined = worker_pb2.Refined(
+            accepted=result.accepted, reason=result.reason, loops=result.loops, camera=camera
+        )
+        send(worker_pb2.FromWorker(refined=refined))
+
+
+def finish_refinement(live_map: LiveMap, follow: Callable[[], object]) -> None:
+    """Wait until all keyframes are refined, but not for ever; `follow` keeps the map up to date."""
+    give_up_s = time.monotonic() + FINISH_S
+    while not live_map.finish_refinement() and time.monotonic() < give_up_s:
+        follow()
+        time.sleep(_LOOK_S)
+    live_map.close_refinement()
