@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,10 @@ READ_AHEAD_FRAMES = 4
 
 _Item = TypeVar("_Item")
 
-Sensor = Literal["rgbd", "mono"]
+Sensor = Literal["rgbd", "mono", "mono_imu"]
 RGBD: Sensor = "rgbd"
 MONO: Sensor = "mono"
+MONO_IMU: Sensor = "mono_imu"
 
 
 class Sequence(Protocol):
@@ -32,7 +33,7 @@ class Sequence(Protocol):
 
     @property
     def sensor(self) -> Sensor:
-        """`mono`: its frames have no depth."""
+        """`mono` and `mono_imu`: its frames have no depth. The latter is an InertialSequence."""
 
     @property
     def calibration(self) -> Calibration | None:
@@ -63,6 +64,18 @@ class RgbdSequence(Sequence, Protocol):
     @property
     def calibration(self) -> Calibration:
         """The camera that all frames share."""
+
+
+class InertialSequence(Sequence, Protocol):
+    """A recording with IMU samples; its calibration has their noise."""
+
+    def imu(self) -> Iterator[ingest_pb2.ImuBatch]:
+        """All samples, in the order of time."""
+
+
+def has_imu(sequence: Sequence) -> TypeGuard[InertialSequence]:
+    """Whether a recording has IMU samples."""
+    return sequence.sensor == MONO_IMU
 
 
 def frame_range(length: int, limit: int | None, start: int) -> range:

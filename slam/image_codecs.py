@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mapcast_client.errors import FrameError
 from mapcast_client.v1 import ingest_pb2
+from slam import plane_codec
 from slam.frame import DepthImage
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -156,12 +157,24 @@ def _color_rgb8(data: bytes, size: Size, where: str) -> Color:
     return _raw(data, np.dtype(np.uint8), (size[1], size[0], 3), where)
 
 
+def _color_rgb8_zstd(data: bytes, size: Size, where: str) -> Color:
+    return plane_codec.decode_rgb8(data, size[::-1], where)
+
+
 def _depth_u16(data: bytes, size: Size, where: str) -> DepthImage:
     return _raw(data, np.dtype("<u2"), (size[1], size[0]), where)
 
 
 def _depth_f32(data: bytes, size: Size, where: str) -> DepthImage:
     return _raw(data, np.dtype("<f4"), (size[1], size[0]), where)
+
+
+def _depth_u16_zstd(data: bytes, size: Size, where: str) -> DepthImage:
+    return plane_codec.decode_u16(data, size[::-1], where)
+
+
+def _depth_f32_zstd(data: bytes, size: Size, where: str) -> DepthImage:
+    return plane_codec.decode_f32(data, size[::-1], where)
 
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -186,9 +199,12 @@ COLOR_CODECS: Mapping[int, ColorCodec] = {
     ingest_pb2.IMAGE_ENCODING_RGB8: ColorCodec(_no_header, _color_rgb8),
     ingest_pb2.IMAGE_ENCODING_WEBP: ColorCodec(_webp_size, _color_webp),
     ingest_pb2.IMAGE_ENCODING_I420: ColorCodec(_no_header, _color_i420),
+    ingest_pb2.IMAGE_ENCODING_RGB8_ZSTD: ColorCodec(_no_header, _color_rgb8_zstd),
 }
 DEPTH_DECODERS: Mapping[int, Callable[[bytes, Size, str], DepthImage]] = {
     ingest_pb2.IMAGE_ENCODING_PNG: _depth_png,
     ingest_pb2.IMAGE_ENCODING_DEPTH_U16: _depth_u16,
     ingest_pb2.IMAGE_ENCODING_DEPTH_F32: _depth_f32,
+    ingest_pb2.IMAGE_ENCODING_DEPTH_U16_ZSTD: _depth_u16_zstd,
+    ingest_pb2.IMAGE_ENCODING_DEPTH_F32_ZSTD: _depth_f32_zstd,
 }

@@ -32,7 +32,7 @@ def decode_frame(message: ingest_pb2.Frame, calibration: Calibration) -> Frame:
     where = f"frame {message.index}"
     color = _color(message, calibration.camera, where)
     depth = _depth(message.depth, calibration, f"{where}: depth image")
-    is_metric = message.depth.encoding == ingest_pb2.IMAGE_ENCODING_DEPTH_F32
+    is_metric = depth.dtype == np.float32
     return Frame(
         message.index,
         message.capture_ns,

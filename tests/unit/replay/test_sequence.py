@@ -105,7 +105,7 @@ def test_mono_leaves_depth_out(tmp_path: Path) -> None:
     other = open_sequence("rendered:frames=7", mono=True, intrinsics=intrinsics)
     assert other.calibration is not None
     assert other.calibration.camera.fx_px == 55
-    with pytest.raises(InputError, match="share its own calibration; open it as mono"):
+    with pytest.raises(InputError, match="it brings its own calibration"):
         open_sequence(folder, intrinsics=intrinsics)
 
 
