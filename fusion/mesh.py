@@ -1,5 +1,7 @@
 """The surface of a volume: as rows of changed blocks, or as one mesh."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,9 @@ from gpu.kernels import BLOCK_VOX
 from gpu.kernels.marching_cubes import close_up
 from mapcast_client.mesh import TriangleMesh, number_distinct
 from mapcast_client.rows import MeshRows
+
+NOTHING_SHOWN = 0
+"""The digest of a block without triangles."""
 
 
 class Mesher:
@@ -30,10 +35,15 @@ class Mesher:
         self._pending = np.zeros(max_blocks, np.float32)
         self._stale = np.zeros(max_blocks, np.bool_)
         self._published = np.zeros(max_blocks, np.uint64)
+        self._gone: set[tuple[int, ...]] = set()
 
     def mark(self, touched: BlockIndices) -> None:
         """Note what `Volume.integrate` or `remove` touched."""
         self._volume.spread_change(touched, self._pending, self._stale)
+
+    def mark_all(self) -> None:
+        """Note that every block is new: the volume was restored."""
+        self._stale[: self._volume.block_count] = True
 
     def changed(self) -> MeshRows:
         """Rows of the blocks that changed beyond the threshold since they were last meshed."""
@@ -46,16 +56,43 @@ class Mesher:
         """
         return self._rows(self._stale[: self._volume.block_count])
 
+    def release_empty(self) -> None:
+        """Give back the places of blocks that no view is in; followers learn of it in time."""
+        empty = self._volume.empty_blocks()
+        if not len(empty):
+            return
+        was_shown = self._published[empty] != NOTHING_SHOWN
+        self._gone.update(map(tuple, self._volume.block_coords[empty[was_shown]].tolist()))
+        self._volume.release(empty, self._pending, self._stale, self._published)
+
     def _rows(self, dirty: NDArray[np.bool_]) -> MeshRows:
         blocks = np.flatnonzero(dirty).astype(np.int32)
-        if not len(blocks):
-            return MeshRows.empty()
+        rows = self._meshed(blocks) if len(blocks) else MeshRows.empty()
+        if self._gone:
+            rows = self._with_tombstones(rows)
+        self.release_empty()
+        return rows
+
+    def _meshed(self, blocks: BlockIndices) -> MeshRows:
+        """The rows of blocks that look otherwise than when they were last meshed."""
         self._pending[blocks] = 0
         self._stale[blocks] = False
         surface = self._volume.surface(blocks)
         news = surface.digests != self._published[blocks]
         self._published[blocks] = surface.digests
         return _rows_of(self._volume.block_coords[blocks], surface, news)
+
+    def _with_tombstones(self, rows: MeshRows) -> MeshRows:
+        """Empty rows, too, of the blocks that were given back since and have no row."""
+        gone = np.array(sorted(self._gone - set(map(tuple, rows.blocks.tolist()))), np.int32)
+        self._gone.clear()
+        nothing = np.zeros(len(gone), np.uint32)
+        return replace(
+            rows,
+            blocks=np.concatenate([rows.blocks, gone.reshape(-1, 3)]),
+            vertex_counts=np.concatenate([rows.vertex_counts, nothing]),
+            triangle_counts=np.concatenate([rows.triangle_counts, nothing]),
+        )
 
 
 def _rows_of(coords: NDArray[np.int32], surface: Surface, keep: NDArray[np.bool_]) -> MeshRows:

@@ -40,6 +40,8 @@ class DepthRequest:
     frame: Frame
     """Its picture has the size of the depth camera's."""
     context: DepthContext
+    scale: float = 1.0
+    """Its keyframe's scale, in which the context is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,9 @@ class Monocular:
     ) -> DepthRequest | None:
         """A request for the depth of a frame just seen, if it is worth it."""
         context = self._views.context(view, points_world, graph.world_from_camera, map_number)
-        return None if context is None else DepthRequest(picture, context)
+        if context is None:
+            return None
+        return DepthRequest(picture, context, graph.scale_of(view.capture_ns))
 
     def estimate(self, request: DepthRequest) -> Estimate:
         """Estimate what was requested."""

@@ -6,14 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu.cpu import CpuBlocks, FusionGrid, Pinhole, Surface
-from gpu.kernels import BLOCK_VOX, COORDINATE_LIMIT
+from gpu.cpu_field import CpuField
+from gpu.kernels import BLOCK_VOX, BLOCK_VOXELS, COORDINATE_LIMIT
 from mapcast_client.errors import FrameError, InputError
 from slam.camera import Camera
 from slam.frame import DepthImage, Frame
 from slam.geometry import Mat4, inverse
 
 BlockIndices = NDArray[np.int32]
-"""(K,) places of blocks in the volume's pool; a block keeps its place until `clear`."""
+"""(K,) places of blocks in the volume's pool; a block keeps its place until `release` or `clear`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,7 @@ class Volume:
             settings.min_weight,
         )
         self._blocks = CpuBlocks(grid, _pinhole(camera), settings.max_blocks)
-        self._reach_camera_m = _frustum_corners(
-            camera, settings.depth_max_m + settings.truncation_m
-        )
+        self._reach_camera_m = frustum_corners(camera, settings.depth_max_m + settings.truncation_m)
         self._refused_blocks = 0
         self._saturated_observations = 0
 
@@ -100,7 +100,11 @@ class Volume:
 
     @property
     def refused_blocks(self) -> int:
-        """Blocks that views touched and a full pool refused, counted at every view."""
+        """Blocks that views touched and a full pool refused, counted at every view.
+
+        A block refused once stays out, also when places become free: what is taken out of it later
+        would never have been put in.
+        """
         return self._refused_blocks
 
     @property
@@ -148,6 +152,37 @@ class Volume:
         self._blocks.integrate(touched, inverse(world_from_camera), removing=True)
         return touched
 
+    def move(self, was: Frame, was_at: Mat4, view: Frame, goes_to: Mat4) -> BlockIndices:
+        """Take out a view that was fused with exactly this frame and pose, and put in another.
+
+        At less cost than `remove` and `integrate`. Returns the (K,) blocks that it touched. Raises
+        as they do, and then changes nothing.
+        """
+        self._check_reach(goes_to)
+        self._load(was, was_at)
+        image_into = 0 if view is was else 1
+        if view is not was:
+            self._load(view, goes_to, image_into)
+        into, refused = self._blocks.touch(goes_to, True, image_into)
+        out, _ = self._blocks.touch(was_at, False)
+        self._refused_blocks += refused
+        touched, saturated = self._blocks.exchange(
+            out, inverse(was_at), into, inverse(goes_to), image_into
+        )
+        self._saturated_observations += saturated
+        return touched
+
+    def empty_blocks(self) -> BlockIndices:
+        """The (K,) blocks, ascending, that views were taken out of until none was left in them."""
+        return self._blocks.empty_blocks()
+
+    def release(self, empty: BlockIndices, *columns: NDArray[np.generic]) -> None:
+        """Give the places of empty blocks, ascending, back to the pool.
+
+        The last blocks take them: `columns`, arrays by place, follow, with zeros behind the last.
+        """
+        self._blocks.release(empty, columns)
+
     def raycast(self, camera: Camera, world_from_camera: Mat4) -> View:
         """Render the surface as `camera` would see it.
 
@@ -158,6 +193,10 @@ class Volume:
         return View(
             *self._blocks.raycast(_pinhole(camera), world_from_camera, inverse(world_from_camera))
         )
+
+    def field(self) -> CpuField:
+        """The signed distances at points of views: what a view is aligned to."""
+        return self._blocks.field()
 
     def spread_change(
         self, touched: BlockIndices, pending: NDArray[np.float32], stale: NDArray[np.bool_]
@@ -179,16 +218,49 @@ class Volume:
         words = (pool.sdf_sum, pool.counts, pool.color_low, pool.color_high)
         return np.stack([array[: self.block_count].view(np.uint32) for array in words])
 
+    def refused_keys(self) -> NDArray[np.int64]:
+        """(R,) keys of the blocks that were refused and stay out."""
+        return self._blocks.refused_keys
+
+    def restore(
+        self,
+        blocks: NDArray[np.int32],
+        words: NDArray[np.uint32],
+        refused_keys: NDArray[np.int64],
+    ) -> None:
+        """Become the volume that `block_coords`, `voxel_words` and `refused_keys` were taken of.
+
+        Meshers must be made anew. Raises InputError, and is empty, if they do not fit.
+        """
+        self.clear()
+        count = len(blocks)
+        if blocks.shape != (count, 3) or words.shape != (4, count, BLOCK_VOXELS):
+            raise InputError(f"blocks are {blocks.shape} and words {words.shape}: they do not fit")
+        if count > self.settings.max_blocks:
+            raise InputError(f"{count} blocks, limit (max_blocks) {self.settings.max_blocks}")
+        if count and np.abs(blocks.astype(np.int64)).max() > COORDINATE_LIMIT - 2:
+            raise InputError("a block lies outside the grid")
+        if self._blocks.insert(blocks):
+            self.clear()
+            raise InputError("a block is there twice")
+        self._blocks.refuse(refused_keys)
+        self._refused_blocks = len(refused_keys)
+        pool = self._blocks.pool
+        for array, saved in zip(
+            (pool.sdf_sum, pool.counts, pool.color_low, pool.color_high), words, strict=True
+        ):
+            array[:count] = saved.view(array.dtype)
+
     def clear(self) -> None:
         """Forget everything. Places in the pool are given anew: meshers must be, too."""
         self._blocks.clear()
         self._refused_blocks = 0
         self._saturated_observations = 0
 
-    def _load(self, frame: Frame, world_from_camera: Mat4) -> None:
+    def _load(self, frame: Frame, world_from_camera: Mat4, image: int = 0) -> None:
         depth = self._checked_depth(frame)
         self._check_reach(world_from_camera)
-        self._blocks.load(depth, frame.depth_scale_m, frame.color, frame.confidence)
+        self._blocks.load(depth, frame.depth_scale_m, frame.color, frame.confidence, image)
 
     def _checked_depth(self, frame: Frame) -> DepthImage:
         """The frame's depth, all of its images being as they must be."""
@@ -200,6 +272,14 @@ class Volume:
         if frame.confidence is not None:
             _check_image(frame.index, "confidence", frame.confidence, shape, (np.uint8,))
         return frame.depth
+
+    def reaches(self, world_from_camera: Mat4) -> bool:
+        """Whether a view at this pose is inside the grid: `integrate` refuses others."""
+        try:
+            self._check_reach(world_from_camera)
+        except InputError:
+            return False
+        return True
 
     def _check_reach(self, world_from_camera: Mat4) -> None:
         """All that a view can touch must have block coordinates that the hash can tell apart."""
@@ -247,8 +327,8 @@ def _pinhole(camera: Camera) -> Pinhole:
     )
 
 
-def _frustum_corners(camera: Camera, depth_m: float) -> NDArray[np.float64]:
-    """(5, 3) the apex and the far corners of what the camera sees, in its frame."""
+def frustum_corners(camera: Camera, depth_m: float) -> NDArray[np.float64]:
+    """(5, 3) the apex and the far corners of what a camera sees up to a depth, in its frame."""
     pixels = [(u, v, 1) for u in (-1, camera.width_px) for v in (-1, camera.height_px)]
     far = np.array(pixels, np.float64) @ np.linalg.inv(camera.matrix).T * depth_m
     return np.vstack([np.zeros(3), far])

@@ -8,14 +8,15 @@ from fusion.mesh import Mesher
 from fusion.volume import Volume, VolumeSettings
 from slam.camera import Camera
 from slam.frame import Frame
+from slam.fused_view import decode_view, encode_view
 from slam.geometry import rigid
 
 
 def warm_up() -> None:
     """Compile all fusion kernels, or load them from the cache, by a walk through a tiny volume.
 
-    And those of motion stereo, by looking at nothing from two places. Takes about half a minute
-    the first time on a machine, half a second later.
+    And those that unpack stored views, and of motion stereo, by looking at nothing from two places.
+    Takes about half a minute the first time on a machine, half a second later.
     """
     camera = Camera(16, 12, 16.0, 16.0, 7.5, 5.5)
     volume = Volume(VolumeSettings(voxel_size_m=0.05, min_weight=1, max_blocks=256), camera)
@@ -30,8 +31,20 @@ def warm_up() -> None:
         mesher.mark(volume.integrate(frame, np.eye(4)))
         mesher.flush()
         volume.raycast(camera, np.eye(4))
-        mesher.mark(volume.remove(frame, np.eye(4)))
+        _warm_up_alignment(volume, frame)
+        mesher.mark(volume.move(frame, np.eye(4), frame, np.eye(4)))
+        mesher.mark(volume.remove(decode_view(encode_view(frame)), np.eye(4)))
+        mesher.flush()
     _warm_up_stereo(camera)
+
+
+def _warm_up_alignment(volume: Volume, frame: Frame) -> None:
+    assert frame.depth is not None
+    field = volume.field()
+    points = field.points(frame.depth, frame.depth_scale_m, (0.1, 4.0), stride_px=4)
+    sampled = field.sample(points, np.eye(4), min_weight=1)
+    sigmas_m = np.ones(len(points), np.float32)
+    field.linearise(points, sampled, np.eye(4), sigmas_m, lever_m=1.0, limit_sigmas=5.0)
 
 
 def _warm_up_stereo(camera: Camera) -> None:

@@ -4,6 +4,7 @@ A backend holds a pool of blocks and offers the verbs of `CpuBlocks`. Its caller
 hand in; see `fusion.volume` for the meaning of the numbers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.kernels import BLOCK_VOX
+from gpu.cpu_field import CpuField
+from gpu.kernels import BLOCK_VOX, COORDINATE_LIMIT, KEY_BITS
 from gpu.kernels.allocate import collect_stamped, insert_blocks, touch_blocks
 from gpu.kernels.integrate import integrate_blocks, pack_pixels
 from gpu.kernels.marching_cubes import ROWS, count_surface, spread_change, write_surface
 from gpu.kernels.pool import EMPTY, Pool
 from gpu.kernels.raycast import TILE_PX, cast_rays, tile_ranges
+from gpu.kernels.release import find_empty, move_entries, release_blocks
 
 Mat4 = NDArray[np.float64]
 MAX_STRIDE_PX = 4
+MAX_IMAGES = 2
+"""Views that may be loaded at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,13 @@ class CpuBlocks:
         self.pool = Pool.make(max_blocks)
         self._stamps = np.zeros(max_blocks, np.int64)
         self._stamp = 0
+        self._thinned = np.zeros(max_blocks, np.bool_)
+        self._takes = np.zeros(max_blocks, np.uint32)
+        self._refused_keys = np.empty(0, np.int64)
         self.count = 0
 
         self._rgba = np.zeros((camera.height_px, camera.width_px, 4), np.uint8)
-        self._pixels = np.zeros((camera.height_px, camera.width_px), np.uint64)
+        self._pixels = np.zeros((MAX_IMAGES, camera.height_px, camera.width_px), np.uint64)
         self._steps = self._band_steps()
         self._stride_px = self._ray_stride_px()
         rows = -(-camera.height_px // self._stride_px)
@@ -109,8 +117,9 @@ class CpuBlocks:
         depth_scale_m: float,
         color: NDArray[np.uint8],
         confidence: NDArray[np.uint8] | None = None,
+        image: int = 0,
     ) -> None:
-        """Take the images of the view that comes next: (H, W), (H, W, 3) and (H, W)."""
+        """Take the images of a view that comes next: (H, W), (H, W, 3) and (H, W)."""
         # Byte shuffles are SIMD there.
         cv2.cvtColor(color, cv2.COLOR_RGB2RGBA, dst=self._rgba)
         if confidence is not None:
@@ -122,18 +131,20 @@ class CpuBlocks:
             self._grid.depth_max_m,
             self._rgba.view(np.uint32)[:, :, 0],
             confidence is not None,
-            self._pixels,
+            self._pixels[image],
         )
 
-    def touch(self, world_from_camera: Mat4, allocate: bool) -> tuple[NDArray[np.int32], int]:
-        """Find the blocks in the band around the loaded depth, new ones too when `allocate`.
+    def touch(
+        self, world_from_camera: Mat4, allocate: bool, image: int = 0
+    ) -> tuple[NDArray[np.int32], int]:
+        """Find the blocks in the band around a loaded depth, new ones too when `allocate`.
 
         Returns the (K,) slots, and how many blocks found no place in the pool.
         """
         self._stamp += 1
         block_from_camera = world_from_camera[:3] / (BLOCK_VOX * self._grid.voxel_size_m)
         touch_blocks(
-            self._pixels,
+            self._pixels[image],
             self._stride_px,
             self._camera.focal_px,
             self._camera.centre_px,
@@ -154,25 +165,86 @@ class CpuBlocks:
         self.count, refused = insert_blocks(
             self._missing,
             self._missing_counts,
+            self._refused_keys,
             self.pool,
             self._stamps,
             self._stamp,
             self.count,
         )
-        return len(np.unique(self._missing.ravel()[:refused])) if refused else 0
+        if not refused:
+            return 0
+        keys = np.unique(self._missing.ravel()[:refused])
+        if not np.isin(keys, self._refused_keys, assume_unique=True).all():
+            self._refused_keys = np.union1d(self._refused_keys, keys)
+        return len(keys)
+
+    def empty_blocks(self) -> NDArray[np.int32]:
+        """The (K,) slots, ascending, of blocks that views were taken out of and none is in now."""
+        slots = np.flatnonzero(self._thinned[: self.count]).astype(np.int32)
+        is_empty = np.empty(len(slots), np.bool_)
+        find_empty(slots, self.pool.counts, is_empty)
+        self._thinned[slots] = is_empty
+        return slots[is_empty]
+
+    def release(self, slots: NDArray[np.int32], columns: Sequence[NDArray[Any]]) -> None:
+        """Take empty blocks, at (K,) ascending slots, out of the pool.
+
+        Blocks that are left may get other slots: `columns` are arrays by slot that follow.
+        """
+        slots = slots[::-1].copy()
+        sources = np.empty_like(slots)
+        self.count = int(release_blocks(slots, self.pool, self._stamps, self.count, sources))
+        for column in (self._thinned, *columns):
+            move_entries(slots, sources, column)
 
     def integrate(self, touched: NDArray[np.int32], camera_from_world: Mat4, removing: bool) -> int:
         """Add the loaded view to blocks, or take it out; returns observations refused."""
-        image_from_grid = self._image_from_world(camera_from_world)
-        image_from_grid[:, :3] *= self._grid.voxel_size_m
+        return self._integrate(
+            touched, np.ones(len(touched), np.uint32), [camera_from_world], [0], [removing]
+        )
+
+    def exchange(
+        self,
+        out: NDArray[np.int32],
+        camera_was: Mat4,
+        into: NDArray[np.int32],
+        camera_is: Mat4,
+        image_into: int,
+    ) -> tuple[NDArray[np.int32], int]:
+        """Take the view of image 0 out of blocks, and put that of another one into blocks.
+
+        `camera_was` and `camera_is` are their camera_from_world. Returns the (K,) slots of all
+        these blocks, and observations refused.
+        """
+        self._takes[out] = 1
+        self._takes[into] |= 2
+        touched = np.flatnonzero(self._takes[: self.count]).astype(np.int32)
+        takes = self._takes[touched]
+        self._takes[touched] = 0
+        cameras, images = [camera_was, camera_is], [0, image_into]
+        return touched, self._integrate(touched, takes, cameras, images, [True, False])
+
+    def _integrate(
+        self,
+        touched: NDArray[np.int32],
+        takes: NDArray[np.uint32],
+        cameras_from_world: Sequence[Mat4],
+        images: Sequence[int],
+        removing: Sequence[bool],
+    ) -> int:
+        images_from_grid = np.stack(list(map(self._image_from_world, cameras_from_world)))
+        images_from_grid[:, :, :3] *= self._grid.voxel_size_m
+        self._thinned[touched] |= any(removing)
         return int(
             integrate_blocks(
                 touched,
-                image_from_grid,
-                (image_from_grid[:, :3] @ self._voxels).astype(np.float32),
+                takes,
+                images_from_grid,
+                (images_from_grid[:, :, :3] @ self._voxels).astype(np.float32),
                 self._pixels,
+                np.array(images),
+                np.array(removing),
                 self._grid.truncation_m,
-                removing,
                 self._grid.min_weight,
                 self.pool,
             )
@@ -266,6 +338,32 @@ class CpuBlocks:
         )
         return color, depth_m, normals
 
+    @property
+    def refused_keys(self) -> NDArray[np.int64]:
+        """(R,) ascending: the blocks that stay out, because they were refused once."""
+        return self._refused_keys.copy()
+
+    def refuse(self, keys: NDArray[np.int64]) -> None:
+        """Keep (R,) blocks, ascending, out from now on."""
+        self._refused_keys = keys.copy()
+
+    def insert(self, coords: NDArray[np.int32]) -> int:
+        """Give (N, 3) new blocks the next places, in order; returns how many are not new."""
+        x, y, z = coords.T.astype(np.int64) + COORDINATE_LIMIT
+        keys = ((x << (2 * KEY_BITS)) | (y << KEY_BITS) | z)[None]
+        before, counts, none = self.count, np.array([len(coords)]), np.empty(0, np.int64)
+        self.count, _ = insert_blocks(
+            keys, counts, none, self.pool, self._stamps, self._stamp, before
+        )
+        return len(coords) - (self.count - before)
+
+    def field(self) -> CpuField:
+        """The distances, for views of this camera."""
+        grid, camera = self._grid, self._camera
+        return CpuField(
+            self.pool, grid.voxel_size_m, grid.truncation_m, camera.focal_px, camera.centre_px
+        )
+
     def clear(self) -> None:
         """Empty the pool."""
         used, pool = slice(0, self.count), self.pool
@@ -274,6 +372,8 @@ class CpuBlocks:
         pool.upper[used] = pool.lower[used] = -1
         pool.bucket_keys[:] = EMPTY
         self._stamps[used] = 0
+        self._thinned[used] = False
+        self._refused_keys = np.empty(0, np.int64)
         self.count = 0
 
 

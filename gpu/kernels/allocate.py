@@ -112,11 +112,17 @@ def _link(slot, pool):
             pool.upper[below, corner] = slot
 
 
+@njit(inline="always")
+def _is_among(key, keys):
+    at = np.searchsorted(keys, key)
+    return at < keys.size and keys[at] == key
+
+
 # One call = all missing keys in row order, serial. New blocks get the next slot and know
-# their neighbours. When the pool is full, refused
-# keys move to the front of `missing` (flat). Returns (blocks in the pool, keys refused).
+# their neighbours. Keys among `banned` (sorted), and all when the pool is full, are refused: they
+# move to the front of `missing` (flat). Returns (blocks in the pool, keys refused).
 @njit(**JIT)
-def insert_blocks(missing, missing_counts, pool, stamps, stamp, count):
+def insert_blocks(missing, missing_counts, banned, pool, stamps, stamp, count):
     """Give slots to unknown blocks while the pool has any."""
     bucket_keys, bucket_slots, coords = pool.bucket_keys, pool.bucket_slots, pool.coords
     bucket_mask = bucket_keys.size - 1
@@ -126,7 +132,7 @@ def insert_blocks(missing, missing_counts, pool, stamps, stamp, count):
         for index in range(missing_counts[row]):
             key = missing[row, index]
             slot = find_slot(bucket_keys, bucket_slots, key)
-            if slot < 0 and count == coords.shape[0]:
+            if slot < 0 and (count == coords.shape[0] or _is_among(key, banned)):
                 refused_keys[refused] = key
                 refused += 1
                 continue

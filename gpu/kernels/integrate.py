@@ -182,27 +182,48 @@ def _add_change(moved, change):
     change[3] += z_face
 
 
-# One work-item = BLOCKS_PER_TASK blocks of `touched` (K,) int32. `image_from_grid` (3, 4) float64:
-# voxel indices to (u + 0.5)·z, (v + 0.5)·z, z. `offsets` as for `_project`, `pixels` as
-# `pack_pixels` leaves them. Races: a slot appears once in `touched`. Returns observations refused
-# by frozen voxels.
+# One call = the voxels of a block, whose arrays these are. `seen` is a view of `seen_words`.
+@njit(inline="always")
+def _update(quantised, seen_words, seen, least, rgbc, removing, sdf_sum, counts, low, high, moved):
+    refused = int32(0)
+    moved[:] = 0
+    for line in range(BLOCK_VOXELS // LINE_VOXELS):
+        flags = seen_words[2 * line] | seen_words[2 * line + 1]
+        if flags == 0:
+            continue
+        first = line * LINE_VOXELS
+        if removing:
+            _remove_distances(first, quantised, seen, least, rgbc, sdf_sum, counts, moved)
+        else:
+            refused += _add_distances(first, quantised, seen, least, rgbc, sdf_sum, counts, moved)
+        if flags & uint64(0x0202020202020202):
+            _add_colors(first, rgbc, removing, low, high)
+    return refused
+
+
+# One work-item = BLOCKS_PER_TASK blocks of `touched` (K,) int32. Views make P passes over a block,
+# one after the other, while its words are near: pass p over the blocks whose `takes` (K,) uint32
+# has bit p. Its `images_from_grid` (P, 3, 4) float64 lead from voxel indices to (u + 0.5)·z,
+# (v + 0.5)·z, z, its `offsets` (P, 3, 512) are as for `_project`, its pixels are those of
+# `image_of` (P,) in `pixels` (I, H, W), as `pack_pixels` leaves them. Races: a slot appears once in
+# `touched`. Returns observations refused by frozen voxels.
 @njit(parallel=True, **JIT)
 def integrate_blocks(
     touched,
-    image_from_grid,
+    takes,
+    images_from_grid,
     offsets,
     pixels,
-    truncation_m,
+    image_of,
     removing,
+    truncation_m,
     min_weight,
     pool,
 ):
-    """Add one view, or take it out (`removing`)."""
-    height, width = pixels.shape
-    pixel = pixels.ravel()
+    """Add views to blocks, or take them out (`removing` (P,))."""
+    _, height, width = pixels.shape
     truncation = float32(truncation_m)
     least = int32(min_weight)
-    m = image_from_grid
     # Taken out of the tuple once: each time counts references.
     coords, changes = pool.coords, pool.change
     sdf_sums, all_counts = pool.sdf_sum, pool.counts
@@ -222,27 +243,22 @@ def integrate_blocks(
             x = coords[slot, 0] * BLOCK_VOX
             y = coords[slot, 1] * BLOCK_VOX
             z = coords[slot, 2] * BLOCK_VOX
-            first_u = float32(m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3])
-            first_v = float32(m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
-            first_z = float32(m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
-            _project(first_u, first_v, first_z, offsets, width, height, pixel_index, voxel_z)
-            _gather(pixel, pixel_index, depth_bits, rgbc)
-            _measure(depth_bits, voxel_z, truncation, quantised, seen)
             sdf_sum, counts = sdf_sums[slot], all_counts[slot]
             color_low, color_high = color_lows[slot], color_highs[slot]
-            moved[:] = 0
-            for line in range(BLOCK_VOXELS // LINE_VOXELS):
-                flags = seen_words[2 * line] | seen_words[2 * line + 1]
-                if flags == 0:
+            for p in range(removing.size):
+                if (takes[index] >> uint32(p)) & uint32(1) == 0:
                     continue
-                first = line * LINE_VOXELS
-                if removing:
-                    _remove_distances(first, quantised, seen, least, rgbc, sdf_sum, counts, moved)
-                else:
-                    refused += _add_distances(
-                        first, quantised, seen, least, rgbc, sdf_sum, counts, moved
-                    )
-                if flags & uint64(0x0202020202020202):
-                    _add_colors(first, rgbc, removing, color_low, color_high)
-            _add_change(moved, changes[slot])
+                m = images_from_grid[p]
+                first_u = float32(m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3])
+                first_v = float32(m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
+                first_z = float32(m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
+                pixel = pixels[image_of[p]].ravel()
+                _project(first_u, first_v, first_z, offsets[p], width, height, pixel_index, voxel_z)
+                _gather(pixel, pixel_index, depth_bits, rgbc)
+                _measure(depth_bits, voxel_z, truncation, quantised, seen)
+                refused += _update(
+                    quantised, seen_words, seen, least, rgbc, removing[p],
+                    sdf_sum, counts, color_low, color_high, moved,
+                )  # fmt: skip
+                _add_change(moved, changes[slot])
     return refused

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mapcast_client import delta as codec
 from mapcast_client.errors import ProtocolError
+from mapcast_client.pose_rows import KeyframeRow, TrajectoryRow
 from mapcast_client.rows import MeshRow
 
 uint64 = st.integers(0, 2**64 - 1)
@@ -43,12 +44,21 @@ heads = st.builds(
     layer=st.just("mesh"),
 )
 trajectory_rows = st.builds(
-    codec.TrajectoryRow,
+    TrajectoryRow,
     index=uint64,
     capture_ns=seconds_as_ns,
     world_from_camera=st.tuples(*[finite] * 7),
     state=words,
     keyframe=st.booleans(),
+    revision=uint64,
+    keyframe_ns=seconds_as_ns,
+    keyframe_from_camera=st.tuples(*[finite] * 7),
+)
+keyframe_rows = st.builds(
+    KeyframeRow,
+    capture_ns=seconds_as_ns,
+    world_from_keyframe=st.tuples(*[finite] * 7),
+    scale=finite,
     revision=uint64,
 )
 statuses = st.builds(
@@ -85,12 +95,22 @@ def test_mesh_round_trip(
 
 @given(st.lists(trajectory_rows, max_size=5), heads, compressions)
 def test_trajectory_round_trip(
-    rows: list[codec.TrajectoryRow], head: codec.DeltaHead, compression: str
+    rows: list[TrajectoryRow], head: codec.DeltaHead, compression: str
 ) -> None:
     decoded = codec.decode(codec.encode_trajectory(rows, head, compression))
     assert isinstance(decoded, codec.TrajectoryDelta)
     assert decoded.rows == tuple(rows)
     assert decoded.head.layer == "trajectory"
+
+
+@given(st.lists(keyframe_rows, max_size=5), heads, compressions)
+def test_keyframes_round_trip(
+    rows: list[KeyframeRow], head: codec.DeltaHead, compression: str
+) -> None:
+    decoded = codec.decode(codec.encode_keyframes(rows, head, compression))
+    assert isinstance(decoded, codec.KeyframesDelta)
+    assert decoded.rows == tuple(rows)
+    assert decoded.head.layer == "keyframes"
 
 
 @given(statuses, heads, compressions)

@@ -104,6 +104,13 @@ class Interleavings(RuleBasedStateMachine):
         assert self.hub.map_hash == expected
         assert self.hub.live_blocks == len(self.hub.rows())
 
+    @rule(rows=ROWS)
+    def publish_the_whole_map_again(self, rows: list[MeshRow]) -> None:
+        whole = {row.block: row for row in rows}
+        self.hub.publish(whole.values())
+        self.hub.keep_only(whole)
+        assert {row.block for row in self.hub.rows()} <= whole.keys()
+
     def teardown(self) -> None:
         """Whatever happened: once everything pending is sent, every map is the hub's."""
         self.hub.publish([row((5, 5, 5), 1, 7)])  # so that even an emptied epoch is announced
@@ -119,6 +126,35 @@ class Interleavings(RuleBasedStateMachine):
 
 TestInterleavings = Interleavings.TestCase
 TestInterleavings.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_rows_that_say_what_is_known_are_nobodys_news() -> None:
+    hub = Hub(epoch=1)
+    rows = [row((0, 0, 0), 2, 1), row((1, 0, 0), 1, 1)]
+    hub.publish(rows)
+    cursor = hub.join(since=hub.revision, epoch=1)
+    revision, map_hash = hub.revision, hub.map_hash
+    hub.publish([*rows, row((9, 9, 9), 0, 0)])
+    assert (hub.revision, hub.map_hash) == (revision, map_hash)
+    assert hub.take(cursor, 1 << 20) is None
+    hub.publish([rows[0], row((1, 0, 0), 1, 2)])
+    batch = hub.take(cursor, 1 << 20)
+    assert batch is not None
+    assert [r.block for r in hub.rows(batch.slots)] == [(1, 0, 0)]
+
+
+def test_a_whole_map_leaves_nothing_of_what_it_does_not_name() -> None:
+    hub = Hub(epoch=1)
+    kept, gone = row((0, 0, 0), 2, 1), row((1, 0, 0), 1, 1)
+    hub.publish([kept, gone])
+    subscriber = Subscriber(hub)
+    subscriber.take(1 << 20)
+    hub.publish([kept])
+    hub.keep_only({kept.block})
+    assert hub.rows() == [kept]
+    batch = hub.take(subscriber.cursor, 1 << 20)
+    assert batch is not None
+    assert hub.rows(batch.slots) == [row(gone.block, 0, 0)]
 
 
 def test_a_batch_of_a_joiner_has_no_tombstones() -> None:

@@ -27,9 +27,19 @@ class Bench(StrEnum):
     latency = "latency"
     viewer = "viewer"
     live = "live"
+    record = "record"
+    correct = "correct"
+    refine = "refine"
+    align = "align"
+    recover = "recover"
 
 
-MADE_UP = {Bench.viewer: Path(), Bench.live: Path("rendered")}
+MADE_UP = {
+    Bench.viewer: Path(),
+    Bench.live: Path("rendered"),
+    Bench.correct: Path("rendered"),
+    Bench.recover: Path("rendered"),
+}
 """What can be measured on something made up, and on what."""
 
 

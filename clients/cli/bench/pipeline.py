@@ -123,7 +123,8 @@ async def _results_of(sender: Sender, count: int) -> list[ingest_pb2.FrameResult
     while len(results) < count:
         message = await sender.next_message()
         assert message is not None
-        results.append(message.result)
+        if message.HasField("result"):  # corrections come in between
+            results.append(message.result)
     return results
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -31,13 +32,18 @@ class Served:
 
 
 @contextmanager
-def served() -> Iterator[Served]:
-    """Run `mapcast serve` on free ports for the duration of the block."""
+def served(recordings: Path | None = None, module: str = "clients.cli.main") -> Iterator[Served]:
+    """Run `mapcast serve` on free ports for the duration of the block, without refinement.
+
+    `recordings`: the folder it records in; None: it does not. `module`: what the command is.
+    """
+    recording = ["--no-record"] if recordings is None else ["--recordings", str(recordings)]
     http_port, grpc_port = _free_port(), _free_port()
     ports = ["--http-port", str(http_port), "--grpc-port", str(grpc_port)]
+    options = [*ports, *recording, "--no-refine"]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "clients.cli.main", "serve", *ports],
+            [sys.executable, "-m", module, "serve", *options],
             stdout=output,
             stderr=output,
         )

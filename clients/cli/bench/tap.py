@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from clients.cli.bench.numbered_camera import read_number
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import FrameResult
+from stream.listener import Received
 from stream.sender import Sender
 from stream.session import Session
-from stream.worker_link import Received
 
 
 class Tap:

@@ -6,7 +6,18 @@ from typer.testing import CliRunner
 from clients.cli.main import app, first_expected
 from mapcast_client.errors import ConnectionLost, InputError
 
-COMMANDS = ["serve", "demo", "replay", "watch", "export", "eval", "bench", "doctor", "vocabulary"]
+COMMANDS = [
+    "serve",
+    "demo",
+    "replay",
+    "watch",
+    "export",
+    "eval",
+    "bench",
+    "doctor",
+    "vocabulary",
+    "convert",
+]
 runner = CliRunner()
 
 
@@ -73,7 +84,7 @@ def test_a_server_that_is_not_there_says_how_to_start_one(arguments: list[str]) 
         ),
         (["replay", "rendered", "--mono", "--scene-depth", "-1"], "--scene-depth is -1.0 m"),
         (["replay", "rendered", "--mono", "--camera", "550"], "camera is '550', must be fx,fy"),
-        (["replay", "rendered", "--camera", "1,1,1,1"], "share its own calibration"),
+        (["replay", "rendered", "--camera", "1,1,1,1"], "it brings its own calibration"),
         (["replay", "rendered:frames=1", "--depth", "motion"], "has depth; --mono leaves it out"),
         (["demo", "rendered", "--mono", "--model", "nowhere.toml"], "nowhere.toml: no such file"),
         (

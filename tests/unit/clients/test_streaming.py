@@ -11,12 +11,13 @@ from clients.cli.connection import Server, reach
 from clients.cli.main import first_expected
 from clients.cli.overview import overview
 from clients.cli.replay import replayed
-from clients.cli.streaming import SequenceStream, StreamOptions
+from clients.cli.streaming import ImuBatches, SequenceStream, StreamOptions
 from mapcast_client import connect, frame_message
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
+from replay.mcap import write_mcap
 from replay.opening import open_sequence
-from replay.sequence import RGBD, Sensor
+from replay.sequence import MONO_IMU, RGBD, Sensor
 from replay.video import VideoSequence
 from slam.camera import Calibration, Camera
 from slam.trajectory import Trajectory
@@ -88,6 +89,35 @@ async def test_what_the_sequence_raises_comes_through() -> None:
 def test_poses_that_are_not_known_cannot_be_given() -> None:
     with pytest.raises(InputError, match="wall has no ground truth to give as poses"):
         SequenceStream(NOWHERE, Wall(truth=False), OPTIONS)
+
+
+async def test_a_recording_with_poses_gives_them_itself(tmp_path: Path) -> None:
+    write_mcap(Wall(), tmp_path / "wall.mcap")
+    recording = open_sequence(tmp_path / "wall.mcap")
+    assert recording.ground_truth is None
+    async with reach(None, None) as server:
+        async with replayed(server, Wall(), OPTIONS) as done:
+            expected = done.report.map_hash
+        async with replayed(server, recording, OPTIONS) as done:
+            assert done.report.map_hash == expected
+
+
+class Shaken(Wall):
+    """The same with an IMU, and without depth."""
+
+    sensor: Sensor = MONO_IMU
+
+    def imu(self) -> Iterator[ingest_pb2.ImuBatch]:
+        for millisecond in range(0, 200, 10):
+            instant = ingest_pb2.ImuSample(capture_ns=millisecond * 1_000_000)
+            yield ingest_pb2.ImuBatch(samples=[instant])
+
+
+def test_imu_samples_go_before_the_frames_that_they_lead_up_to() -> None:
+    imu = ImuBatches(Shaken())
+    sent = [len(list(imu.until(frame.capture_ns))) for frame in Shaken().frames()]
+    assert sent == [1, 3, 3, 3, 4, 3]
+    assert list(ImuBatches(Wall()).until(1 << 60)) == []
 
 
 def test_the_limit_counts() -> None:

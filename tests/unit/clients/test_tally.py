@@ -119,6 +119,9 @@ def test_json_has_the_documented_keys(tmp_path) -> None:
         "rejection",
         "map_frame",
         "true_scale",
+        "keyframes",
+        "corrections",
+        "largest_correction_m",
     ]
     assert written["latency_ms"] == {"p50": 20.0, "p95": 80.0}
     assert list(written["stage_ms"]) == ["decode", "track", "fuse", "mesh"]
@@ -142,6 +145,26 @@ def test_the_table_shows_every_figure() -> None:
         "1,234 blocks",
     ):
         assert text in shown
+
+
+def test_the_table_shows_how_far_keyframes_moved() -> None:
+    report = replace(REPORT, keyframes=12, corrections=1345, largest_correction_m=0.0712)
+    with console.capture() as capture:
+        print_report(report, "kitchen")
+    assert "12; moved 1,345 times, by up to 0.071 m" in capture.get()
+
+
+def test_keyframes_that_move_are_counted_in_each_epoch_anew() -> None:
+    def corrections(epoch: int, x_m: float) -> ingest_pb2.Corrections:
+        pose = Pose(tx=x_m, qw=1)
+        keyframe = ingest_pb2.KeyframePose(capture_ns=7, world_from_keyframe=pose, scale=1)
+        return ingest_pb2.Corrections(epoch=epoch, keyframes=[keyframe])
+
+    tally = Tally()
+    for told in (corrections(1, 0), corrections(1, 0.25), corrections(1, 0.25), corrections(2, 9)):
+        tally.add_corrections(told)
+    assert (tally.moves.keyframes, tally.moves.corrections) == (1, 1)
+    assert tally.moves.furthest_m == pytest.approx(0.25)
 
 
 def test_the_table_of_a_monocular_replay_says_what_is_guessed() -> None:

@@ -1,5 +1,5 @@
 from clients.cli.watch import Watched
-from mapcast_client import Status, StatusDelta
+from mapcast_client import KeyframeRow, KeyframesDelta, Status, StatusDelta
 from mapcast_client.delta import DeltaHead
 
 
@@ -34,3 +34,11 @@ def test_the_line_tells_state_and_hash() -> None:
     watched.followed.apply(status("active", map_hash=5))
     assert watched.line().plain.startswith("tracking")
     assert "catching up" in watched.line().plain
+
+
+def test_the_line_tells_keyframes_and_how_far_they_were_corrected() -> None:
+    watched = Watched()
+    for x_m in (1.0, 1.25):
+        row = KeyframeRow(5, (x_m, 0, 0, 0, 0, 0, 1), 1.0, 1)
+        watched.take(KeyframesDelta(DeltaHead("s", 1, 1, 1, 0.01, 0), (row,), 300), now_s=0.0)
+    assert "1 keyframe (moved 1×, ≤ 25.0 cm)" in watched.line().plain
