@@ -2,11 +2,11 @@
 /** The keyframes in the scene: a small pyramid for each, all with one draw call. */
 import * as THREE from "three";
 
-import { POSE_NUMBERS } from "./trajectory";
+import { Gliding } from "./gliding";
+import type { KeyframeMarks } from "./keyframes";
 
 const COLOR = 0xffd479;
 const SIZE = 0.5;
-const FIRST_CAPACITY = 256;
 
 /** A pyramid's depth; its opening is that of a common camera, 57° × 43°. */
 const DEPTH = 0.18;
@@ -21,7 +21,7 @@ const VERTEX = /* glsl */ `
   in vec3 eye;
   in vec4 turn;
   void main() {
-    vec3 point = size * position;
+    vec3 point = size * dot(turn, turn) * position; // none without a turn
     // q p q*, without the products that are zero.
     point += 2.0 * cross(turn.xyz, cross(turn.xyz, point) + turn.w * point);
     gl_Position = projectionMatrix * viewMatrix * vec4(eye + point, 1.0);
@@ -38,7 +38,9 @@ const FRAGMENT = /* glsl */ `
 
 export class Cameras {
   readonly lines: THREE.LineSegments<THREE.InstancedBufferGeometry, THREE.ShaderMaterial>;
-  #poses = new THREE.InstancedInterleavedBuffer(new Float32Array(0), POSE_NUMBERS, 1);
+  readonly #eyes = new Gliding();
+  #turns = new THREE.InstancedBufferAttribute(new Float32Array(0), 4);
+  #scale = 1;
 
   constructor() {
     const material = new THREE.ShaderMaterial({
@@ -47,40 +49,51 @@ export class Cameras {
       fragmentShader: FRAGMENT,
       uniforms: { size: { value: SIZE }, tint: { value: new THREE.Color(COLOR) } },
     });
-    this.lines = new THREE.LineSegments(pyramids(this.#poses), material);
+    this.lines = new THREE.LineSegments(pyramids(this.#eyes.buffer, this.#turns), material);
     this.lines.frustumCulled = false;
   }
 
   set scale(scale: number) {
+    this.#scale = scale;
     this.lines.material.uniforms["size"].value = SIZE * scale;
   }
 
-  /** POSE_NUMBERS each: world_from_camera as position and quaternion xyzw. */
-  apply(poses: Float32Array): void {
-    const count = poses.length / POSE_NUMBERS;
-    if (count > this.#poses.count) this.#grow(Math.max(FIRST_CAPACITY, 2 * count));
-    this.#poses.array.set(poses);
-    this.#poses.needsUpdate = true;
-    this.lines.geometry.instanceCount = count;
+  /** All keyframes, each in the place it had before. */
+  apply({ eyes, turns }: KeyframeMarks): void {
+    const { buffer } = this.#eyes;
+    this.#eyes.set(0, eyes);
+    if (this.#eyes.buffer !== buffer) this.#grow();
+    this.#turns.array.set(turns);
+    this.#turns.needsUpdate = true;
+    this.lines.geometry.instanceCount = this.#eyes.count;
+  }
+
+  /** Glide on to where they belong; return whether the picture changes. */
+  advance(elapsedS: number): boolean {
+    return this.#eyes.advance(elapsedS, this.#scale);
   }
 
   clear(): void {
+    this.#eyes.clear();
     this.lines.geometry.instanceCount = 0;
   }
 
-  #grow(capacity: number): void {
-    const numbers = new Float32Array(POSE_NUMBERS * capacity);
-    this.#poses = new THREE.InstancedInterleavedBuffer(numbers, POSE_NUMBERS, 1);
+  #grow(): void {
+    const { buffer } = this.#eyes;
+    this.#turns = new THREE.InstancedBufferAttribute(new Float32Array(4 * buffer.count), 4);
     this.lines.geometry.dispose();
-    this.lines.geometry = pyramids(this.#poses);
+    this.lines.geometry = pyramids(buffer, this.#turns);
   }
 }
 
-function pyramids(poses: THREE.InstancedInterleavedBuffer): THREE.InstancedBufferGeometry {
+function pyramids(
+  eyes: THREE.InstancedInterleavedBuffer,
+  turns: THREE.InstancedBufferAttribute,
+): THREE.InstancedBufferGeometry {
   const geometry = new THREE.InstancedBufferGeometry();
   geometry.setAttribute("position", new THREE.Float32BufferAttribute(PYRAMID_SEGMENTS, 3));
-  geometry.setAttribute("eye", new THREE.InterleavedBufferAttribute(poses, 3, 0));
-  geometry.setAttribute("turn", new THREE.InterleavedBufferAttribute(poses, 4, 3));
+  geometry.setAttribute("eye", new THREE.InterleavedBufferAttribute(eyes, 3, 0));
+  geometry.setAttribute("turn", turns);
   geometry.instanceCount = 0;
   return geometry;
 }

@@ -7,6 +7,7 @@ import { sessionPath } from "./sessions";
 /** Numbers connections of all sessions, so that none is mistaken for another. */
 let nextNumber = 0;
 
+const LAYERS = ["mesh", "keyframes", "trajectory", "status"];
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 10_000;
 const CLOSE_BAD_PARAMETER = 4400;
@@ -40,6 +41,7 @@ export class Connection {
   #openedAtMs = 0;
   #closed = false;
   #number = -1;
+  #wantsKeyframes = true;
   #state: ConnectionState = { kind: "connecting" };
   readonly #retryNow = (): void => {
     if (this.#state.kind === "lost" && document.visibilityState === "visible") this.#open();
@@ -110,7 +112,7 @@ export class Connection {
   #address(): string {
     const { since, epoch } = this.#follower.resume();
     return socketAddress(`${sessionPath(this.#session)}/subscribe`, {
-      layers: "mesh,trajectory,status",
+      layers: LAYERS.filter((layer) => this.#wantsKeyframes || layer !== "keyframes").join(),
       since: since.toString(),
       epoch: epoch.toString(),
       compression: "zstd",
@@ -123,8 +125,18 @@ export class Connection {
     else if (event.code === CLOSE_NO_TOKEN) this.#become({ kind: "denied", access: "no-token" });
     else if (event.code === CLOSE_FORBIDDEN) this.#become({ kind: "denied", access: "forbidden" });
     else if (event.code === CLOSE_BAD_PARAMETER) {
-      this.#become({ kind: "refused", reason: event.reason });
+      this.#refused(event.reason);
     } else this.#retryLater();
+  }
+
+  /** Earlier servers have no layer of keyframes, and say so. */
+  #refused(reason: string): void {
+    if (!this.#wantsKeyframes || !reason.includes("keyframes")) {
+      this.#become({ kind: "refused", reason });
+      return;
+    }
+    this.#wantsKeyframes = false;
+    this.#open();
   }
 
   #retryLater(): void {

@@ -162,6 +162,8 @@ export class Mirror {
       this.#captureNs = completeThrough < revision ? null : captureNs;
     } else if (delta.layer === "trajectory") {
       for (const row of delta.rows) this.#trajectory.apply(row);
+    } else if (delta.layer === "keyframes") {
+      for (const row of delta.rows) this.#trajectory.applyKeyframe(row);
     } else if (delta.layer === "status") this.#status = delta.status;
   }
 
@@ -186,7 +188,7 @@ export class Mirror {
       verdict,
       blocks,
       triangles,
-      poses: this.#trajectory.rows.length,
+      poses: this.#trajectory.count,
       spread: this.#map.spread(this.#voxelSizeM),
       voxelSizeM: this.#voxelSizeM,
       units: this.#header?.units ?? "m",

@@ -6,17 +6,18 @@ import { LineSegments2 } from "three/addons/lines/LineSegments2.js";
 import { LineSegmentsGeometry } from "three/addons/lines/LineSegmentsGeometry.js";
 
 import { PYRAMID_SEGMENTS } from "./cameras";
+import { Gliding } from "./gliding";
 import type { TrajectoryChange } from "./trajectory";
 
 const LINE_COLOR = 0x5cc8ff;
 const CAMERA_COLOR = 0xff8a5c;
-const FIRST_CAPACITY = 1024;
 
 export class Path {
   readonly group = new THREE.Group();
   readonly #line: LineSegments2;
   readonly #camera: LineSegments2;
-  #points = new THREE.InstancedInterleavedBuffer(new Float32Array(0), 3, 1);
+  readonly #points = new Gliding();
+  #scale = 1;
 
   constructor() {
     this.#line = fatLine(LINE_COLOR, 2);
@@ -27,39 +28,44 @@ export class Path {
 
   /** `scale`: of the camera's pyramid. */
   set scale(scale: number) {
+    this.#scale = scale;
     this.#camera.scale.setScalar(scale);
   }
 
   apply({ count, from, positions, newest }: TrajectoryChange): void {
-    if (count > this.#points.count) this.#grow(Math.max(FIRST_CAPACITY, 2 * count));
-    this.#points.array.set(positions, 3 * from);
-    this.#points.addUpdateRange(3 * from, positions.length);
-    this.#points.needsUpdate = true;
+    const { buffer } = this.#points;
+    this.#points.set(from, positions);
+    if (this.#points.buffer !== buffer) this.#line.geometry = this.#segments();
     this.#line.visible = count > 1;
     this.#line.geometry.instanceCount = Math.max(0, count - 1);
     this.#camera.visible = newest !== undefined;
     if (newest === undefined) return;
-    this.#camera.position.fromArray(newest.positionM);
+    this.#points.last(this.#camera.position);
     this.#camera.quaternion.fromArray(newest.quatXyzw);
   }
 
+  /** Glide on to where it belongs; return whether the picture changes. */
+  advance(elapsedS: number): boolean {
+    if (!this.#points.advance(elapsedS, this.#scale)) return false;
+    this.#points.last(this.#camera.position);
+    return true;
+  }
+
   clear(): void {
+    this.#points.clear();
     this.#line.visible = false;
     this.#camera.visible = false;
   }
 
   /** A segment is an instance that starts at one point and ends at the next of the same buffer. */
-  #grow(capacity: number): void {
-    const points = new THREE.InstancedInterleavedBuffer(new Float32Array(3 * capacity), 3, 1);
-    points.setUsage(THREE.DynamicDrawUsage);
-    points.array.set(this.#points.array);
-    this.#points = points;
+  #segments(): LineSegmentsGeometry {
     this.#line.geometry.dispose();
-    this.#line.geometry = new LineSegmentsGeometry();
-    const geometry = this.#line.geometry;
+    const geometry = new LineSegmentsGeometry();
+    const { buffer } = this.#points;
     geometry.boundingSphere = new THREE.Sphere(); // never culled; three would ask for one
-    geometry.setAttribute("instanceStart", new THREE.InterleavedBufferAttribute(points, 3, 0));
-    geometry.setAttribute("instanceEnd", new THREE.InterleavedBufferAttribute(points, 3, 3));
+    geometry.setAttribute("instanceStart", new THREE.InterleavedBufferAttribute(buffer, 3, 0));
+    geometry.setAttribute("instanceEnd", new THREE.InterleavedBufferAttribute(buffer, 3, 3));
+    return geometry;
   }
 }
 

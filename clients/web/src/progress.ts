@@ -10,7 +10,9 @@ export class Progress {
   #revision = 0n;
   #serverHash = 0n;
   #verdict: Verdict = "behind";
+  /** By layer; `status` speaks for all of them, where the server has a layer of keyframes. */
   readonly #completeThrough = new Map<string, bigint>();
+  #hasKeyframes = false;
 
   get epoch(): bigint {
     return this.#epoch ?? 0n;
@@ -30,9 +32,11 @@ export class Progress {
 
   /** Where to go on after a lost connection: 0 until every keyed layer has said how far it is. */
   get since(): bigint {
-    const mesh = this.#completeThrough.get("mesh") ?? 0n;
-    const trajectory = this.#completeThrough.get("trajectory") ?? 0n;
-    return mesh < trajectory ? mesh : trajectory;
+    const through = (layer: string): bigint => this.#completeThrough.get(layer) ?? 0n;
+    const layers = [through("mesh"), through("trajectory")];
+    // Keyframes that stand still are not heard of for long.
+    if (this.#hasKeyframes) layers.push(largest(through("keyframes"), through("status")));
+    return layers.reduce((least, value) => (value < least ? value : least));
   }
 
   /** Whether the message belongs to another epoch than what is here: then drop that first. */
@@ -45,6 +49,7 @@ export class Progress {
     const { epoch, revision, completeThrough, mapHash } = delta.header;
     this.#epoch = epoch;
     this.#completeThrough.set(delta.layer, completeThrough);
+    this.#hasKeyframes ||= hasKeyframes(delta);
     if (delta.layer !== "mesh") return;
     this.#revision = revision;
     this.#serverHash = mapHash;
@@ -58,5 +63,14 @@ export class Progress {
     this.#serverHash = 0n;
     this.#verdict = "behind";
     this.#completeThrough.clear();
+    this.#hasKeyframes = false;
   }
 }
+
+/** Whether it shows that the server has a layer of keyframes. */
+function hasKeyframes(delta: Delta): boolean {
+  if (delta.layer !== "trajectory") return delta.layer === "keyframes";
+  return delta.rows.some(({ hang, captureNs }) => hang !== null && hang.keyframeNs !== captureNs);
+}
+
+const largest = (a: bigint, b: bigint): bigint => (a > b ? a : b);

@@ -43,13 +43,31 @@ export interface Header {
   readonly mapHash: bigint;
 }
 
-/** A frame's pose; world_from_camera, optical camera axes (+X right, +Y down, +Z forward). */
-export interface TrajectoryRow {
-  /** When the frame was captured: which frame it is. */
-  readonly captureNs: bigint;
+/** Where something is seen from somewhere; optical camera axes (+X right, +Y down, +Z forward). */
+export interface Pose {
   readonly positionM: readonly [number, number, number];
   readonly quatXyzw: readonly [number, number, number, number];
+}
+
+/** A frame's pose, world_from_camera, as it was when the row was made. */
+export interface TrajectoryRow extends Pose {
+  /** When the frame was captured: which frame it is. */
+  readonly captureNs: bigint;
   readonly keyframe: boolean;
+  /** The keyframe that it moves with; null: none. */
+  readonly hang: Hang | null;
+}
+
+/** keyframe_from_camera. */
+export interface Hang extends Pose {
+  readonly keyframeNs: bigint;
+}
+
+/** world_from_keyframe. */
+export interface KeyframeRow extends Pose {
+  readonly captureNs: bigint;
+  /** What lengths seen from the keyframe are multiplied by. */
+  readonly scale: number;
 }
 
 export interface Status {
@@ -73,6 +91,7 @@ export type Delta =
       readonly header: Header;
       readonly rows: readonly TrajectoryRow[];
     }
+  | { readonly layer: "keyframes"; readonly header: Header; readonly rows: readonly KeyframeRow[] }
   | { readonly layer: "status"; readonly header: Header; readonly status: Status }
   | { readonly layer: "unknown"; readonly header: Header };
 
@@ -101,6 +120,8 @@ function decodeTable(table: Table): Delta {
       return { layer: "mesh", header, rows: decodeMesh(table) };
     case "trajectory":
       return { layer: "trajectory", header, rows: decodeTrajectory(table) };
+    case "keyframes":
+      return { layer: "keyframes", header, rows: decodeKeyframes(table) };
     case "status":
       return { layer: "status", header, status: decodeStatus(table) };
     default:
@@ -145,17 +166,44 @@ function decodeTrajectory(table: Table): TrajectoryRow[] {
   const captureNs = column(table, "capture_ns");
   const poses = column(table, "world_from_camera");
   const keyframe = column(table, "keyframe");
+  const keyframeNs = table.getChild("keyframe_ns");
+  const hangs = table.getChild("keyframe_from_camera");
   const rows: TrajectoryRow[] = [];
   for (let i = 0; i < table.numRows; i++) {
-    const [tx, ty, tz, qx, qy, qz, qw] = poses.get(i).toArray() as Float64Array;
     rows.push({
       captureNs: BigInt(captureNs.get(i)),
-      positionM: [tx, ty, tz],
-      quatXyzw: [qx, qy, qz, qw],
+      ...pose(poses, i),
       keyframe: Boolean(keyframe.get(i)),
+      hang: decodeHang(keyframeNs?.get(i) ?? null, hangs, i),
     });
   }
   return rows;
+}
+
+/** Earlier servers have no such columns. */
+function decodeHang(keyframeNs: bigint | null, hangs: Vector | null, i: number): Hang | null {
+  if (keyframeNs === null || hangs === null || !hangs.isValid(i)) return null;
+  return { keyframeNs: BigInt(keyframeNs), ...pose(hangs, i) };
+}
+
+function decodeKeyframes(table: Table): KeyframeRow[] {
+  const captureNs = column(table, "capture_ns");
+  const poses = column(table, "world_from_keyframe");
+  const scale = column(table, "scale");
+  const rows: KeyframeRow[] = [];
+  for (let i = 0; i < table.numRows; i++) {
+    rows.push({
+      captureNs: BigInt(captureNs.get(i)),
+      ...pose(poses, i),
+      scale: Number(scale.get(i)),
+    });
+  }
+  return rows;
+}
+
+function pose(poses: Vector, i: number): Pose {
+  const [tx, ty, tz, qx, qy, qz, qw] = poses.get(i).toArray() as Float64Array;
+  return { positionM: [tx, ty, tz], quatXyzw: [qx, qy, qz, qw] };
 }
 
 function decodeStatus(table: Table): Status {

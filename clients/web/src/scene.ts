@@ -49,7 +49,10 @@ export class Scene {
   #stale = true;
   /** Whether more than the path is stale. */
   #isUrgent = true;
+  /** Whether what a correction moved is on its way. */
+  #isGliding = false;
   #lastMs = performance.now();
+  readonly #reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
   #drawnAtMs = 0;
   #pictureMs = 0;
 
@@ -84,7 +87,7 @@ export class Scene {
 
   /** Whether the picture shows all that was applied. */
   get settled(): boolean {
-    return !this.#stale;
+    return !this.#stale && !this.#isGliding;
   }
 
   get drawCalls(): number {
@@ -170,12 +173,20 @@ export class Scene {
     const elapsedS = Math.min(0.1, (nowMs - this.#lastMs) / 1000);
     if (this.#drawnAtMs === this.#lastMs) this.#pictureMs = nowMs - this.#drawnAtMs;
     this.#lastMs = nowMs;
+    this.#glide(this.#reducedMotion.matches ? Infinity : elapsedS);
     const isMoved = this.view.update(this.#subject, elapsedS);
     if (isMoved) this.invalidate();
     const isByHand = isMoved && this.view.mode !== "follow" && !this.view.isFitting;
     if (!this.#stale || !(isByHand || this.#isRested(nowMs))) return;
     this.#draw(nowMs);
     this.frameMs.add(ownMs() - startMs);
+  }
+
+  /** What a correction moved goes on to its place. */
+  #glide(elapsedS: number): void {
+    const isPathMoved = this.#path.advance(elapsedS);
+    this.#isGliding = this.#cameras.advance(elapsedS) || isPathMoved;
+    if (this.#isGliding) this.invalidate();
   }
 
   /** A slow renderer must not starve the messages: it would show old states at leisure. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The overlay's words and numbers. It reads the viewer and writes text; it decides nothing. */
 import type { ConnectionState } from "./connection";
+import { correctionWords } from "./correction";
 import { trackingName } from "./notices";
 import { element, put } from "./page";
 import type { Verdict } from "./progress";
@@ -104,6 +105,7 @@ export class StatusLine {
     copy.dataset["verdict"] = summary.verdict;
     copy.title = `map hash ${summary.hash}, revision ${summary.revision}`;
     this.#showHonesty(viewer, info);
+    this.#showCorrection(viewer, nowMs);
     this.#showBanner(viewer.connection ? connectionWords(viewer.connection, nowMs) : "");
     this.#showHeights(viewer);
   }
@@ -139,6 +141,12 @@ export class StatusLine {
       summary.voxelSizeM === 0
         ? ""
         : `8³ voxels of ${lengthWords(summary.voxelSizeM, summary.units)}. ${source}`;
+  }
+
+  #showCorrection({ corrections, summary }: Viewer, nowMs: number): void {
+    const correction = corrections.current(nowMs);
+    const words = correction === null ? "" : correctionWords(correction, summary.units);
+    this.#put("chip-correction", words);
   }
 
   #showHeights({ summary }: Viewer): void {

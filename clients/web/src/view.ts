@@ -9,7 +9,7 @@ import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 
 import { Fly } from "./fly";
 import type { Spread } from "./map";
-import type { TrajectoryRow } from "./protocol";
+import type { Pose } from "./protocol";
 
 export const VIEW_MODES = ["orbit", "fly", "follow"] as const;
 export type ViewMode = (typeof VIEW_MODES)[number];
@@ -17,8 +17,8 @@ export type ViewMode = (typeof VIEW_MODES)[number];
 /** What the view is about. */
 export interface Subject {
   spread: Spread | null;
-  first: TrajectoryRow | undefined;
-  newest: TrajectoryRow | undefined;
+  first: Pose | undefined;
+  newest: Pose | undefined;
   /** A metre, or what takes its place in a map without scale. */
   scale: number;
 }
@@ -164,7 +164,7 @@ export class View {
     return true;
   }
 
-  #aimBehind(newest: TrajectoryRow, scale: number): void {
+  #aimBehind(newest: Pose, scale: number): void {
     const forward = this.#forward(newest);
     this.#eye.fromArray(newest.positionM).addScaledVector(forward, -FOLLOW_BEHIND * scale);
     this.#eye.z += FOLLOW_ABOVE * scale;
@@ -194,7 +194,7 @@ export class View {
   }
 
   /** The camera's optical axis, +Z, in the world. */
-  #forward(row: TrajectoryRow): THREE.Vector3 {
+  #forward(row: Pose): THREE.Vector3 {
     return this.#heading.set(0, 0, 1).applyQuaternion(this.#turn.fromArray(row.quatXyzw));
   }
 }

@@ -4,6 +4,7 @@
  * comes back is ready for the GPU. This thread copies bytes and draws, nothing else.
  */
 import { Connection, type ConnectionState, type Follower } from "./connection";
+import { CorrectionNews } from "./correction";
 import { Latency } from "./latency";
 import { Meter, ownMs } from "./meter";
 import type { FromMirror, Summary, ToMirror, Update } from "./mirror";
@@ -34,6 +35,7 @@ export class Viewer implements Follower {
   readonly scene: Scene;
   readonly received = new Rate();
   readonly latency = new Latency();
+  readonly corrections = new CorrectionNews();
   /** Main-thread time of each update with all its messages, ms. */
   readonly messageMs = new Meter();
   status: Status | null = null;
@@ -138,6 +140,9 @@ export class Viewer implements Follower {
       this.summary = update.summary;
       this.status = update.status;
       this.scene.apply(update);
+      const correction = update.trajectory?.correction ?? null;
+      const voxelSize = update.summary.voxelSizeM;
+      if (correction !== null) this.corrections.hear(correction, voxelSize, performance.now());
       this.#isWhole = update.isWhole && update.messages === this.#sentMessages;
     }
     const [verticesWords, indicesWords] = [update.vertices.words, update.indices.words];
@@ -164,6 +169,7 @@ export class Viewer implements Follower {
     this.summary = NOTHING;
     this.changedAtMs = null;
     this.latency.clear();
+    this.corrections.clear();
     this.scene.clear();
   }
 

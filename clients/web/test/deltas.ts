@@ -4,9 +4,18 @@ import document from "./deltas.json";
 
 export const COMPRESSIONS = ["none", "lz4", "zstd"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
-export type Name = "mesh" | "removal" | "trajectory" | "status";
+export type Name =
+  | "mesh"
+  | "removal"
+  | "trajectory"
+  | "earlier"
+  | "keyframes"
+  | "correction"
+  | "status";
 
 export const expectedRows = document.rows;
+/** Of the frames in `trajectory`, as Python's client has them. */
+export const expectedPoses = document.poses;
 
 export function message(compression: Compression, name: Name): Uint8Array {
   const text = atob(document.messages[compression][name]);

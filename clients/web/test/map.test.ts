@@ -66,8 +66,23 @@ describe("the map", () => {
 describe("the progress", () => {
   it("goes on where both keyed layers are complete", () => {
     expect(applied(["mesh"]).progress.since).toBe(0n);
-    const { progress } = applied(["mesh", "trajectory", "removal"]);
+    const { progress } = applied(["mesh", "earlier", "removal"]);
     expect([progress.since, progress.epoch, progress.revision]).toEqual([9n, 5n, 10n]);
+  });
+
+  it("goes on before what keyframes have not said yet, or the status for them", () => {
+    const { progress } = applied(["mesh", "trajectory"]);
+    expect(progress.since).toBe(0n);
+    progress.record(decode(message("lz4", "keyframes")), 0n);
+    expect(progress.since).toBe(9n);
+    const later = (name: Name): Delta => {
+      const delta = decode(message("none", name));
+      return { ...delta, header: { ...delta.header, completeThrough: 20n } };
+    };
+    for (const name of ["mesh", "trajectory"] as const) progress.record(later(name), 0n);
+    expect(progress.since).toBe(9n);
+    progress.record(later("status"), 0n);
+    expect(progress.since).toBe(20n);
   });
 
   it("notices another epoch", () => {

@@ -5,7 +5,7 @@ import xxhash from "xxhash-wasm";
 import type { Hash64 } from "../src/map";
 import { Mirror } from "../src/mirror";
 import { decode } from "../src/protocol";
-import { message } from "./deltas";
+import { expectedPoses, message } from "./deltas";
 import { DrawnMap, trianglesOf } from "./drawn";
 
 let hash64: Hash64;
@@ -16,15 +16,43 @@ beforeAll(async () => {
 it("an update has all that came since the last one", () => {
   const mirror = new Mirror(hash64);
   expect(mirror.hasNews).toBe(false);
-  const names = ["mesh", "trajectory", "status"] as const;
+  const names = ["mesh", "earlier", "status"] as const;
   for (const name of names) mirror.receive(0, message("lz4", name));
   const update = mirror.take();
   expect(update).toMatchObject({ messages: 3, isWhole: true, isNewEpoch: false });
   expect(update.summary).toMatchObject({ blocks: 3, triangles: 24, poses: 3, verdict: "exact" });
   expect(update.summary).toMatchObject({ epoch: 5n, since: 9n, units: "m", voxelSizeM: 0.02 });
   expect(update.status?.frames).toBe(41);
-  expect(update.trajectory?.keyframes).toHaveLength(7);
+  expect(update.trajectory?.keyframes?.eyes).toHaveLength(3);
   expect(mirror.hasNews).toBe(false);
+});
+
+it("a correction moves the frames to where Python's client has them", () => {
+  const mirror = new Mirror(hash64);
+  const positions = (poses: number[][]): number[] => poses.flatMap((pose) => pose.slice(0, 3));
+  for (const name of ["keyframes", "trajectory"] as const) mirror.receive(0, message("zstd", name));
+  const before = mirror.take().trajectory!;
+  expect(before).toMatchObject({ count: 3, correction: null });
+  positions(expectedPoses.tracked).forEach((value, i) => {
+    expect(before.positions[i]).toBeCloseTo(value, 6);
+  });
+
+  mirror.receive(0, message("zstd", "correction"));
+  const after = mirror.take().trajectory!;
+  expect(after).toMatchObject({ count: 3, from: 0, correction: { keyframes: 1 } });
+  expect(after.correction?.distance).toBeCloseTo(Math.hypot(0.25, 0.5));
+  positions(expectedPoses.corrected).forEach((value, i) => {
+    expect(after.positions[i]).toBeCloseTo(value, 6);
+  });
+  expect([...after.keyframes!.eyes]).toEqual([0.25, 1.5, 2]);
+});
+
+it("with an earlier server the frames are where their rows say", () => {
+  const mirror = new Mirror(hash64);
+  mirror.receive(0, message("lz4", "earlier"));
+  const { positions, keyframes } = mirror.take().trajectory!;
+  expect(positions[6]).toBeCloseTo(expectedPoses.tracked[2][0], 6);
+  expect([...keyframes!.eyes]).toEqual([0.5, 1, 2]);
 });
 
 it("what is drawn follows a removal", () => {

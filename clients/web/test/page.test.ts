@@ -4,22 +4,6 @@ import { expect, it } from "vitest";
 import { Rate } from "../src/rate";
 import { type SessionInfo, label, newestLiveFirst } from "../src/sessions";
 import { compact, connectionWords, stateWords } from "../src/status";
-import { Trajectory } from "../src/trajectory";
-
-const pose = (instant: number, x: number) =>
-  ({ captureNs: BigInt(instant), positionM: [x, 0, 0], quatXyzw: [0, 0, 0, 1], keyframe: false }) as const;
-
-it("a later row of the same frame replaces the earlier one, in the order of time", () => {
-  const trajectory = new Trajectory();
-  for (const row of [pose(0, 0), pose(5, 5), pose(3, 3), pose(5, 6), pose(4, 4)]) {
-    trajectory.apply(row);
-  }
-  trajectory.take();
-  trajectory.apply(pose(3, 9));
-  expect(trajectory.rows.map((row) => row.positionM[0])).toEqual([0, 9, 4, 6]);
-  expect(trajectory.take()).toMatchObject({ count: 4, from: 1, newest: { captureNs: 5n } });
-  expect(trajectory.take()).toBeNull();
-});
 
 it("live sessions come first, the newest of them on top", () => {
   const info = (session: string, state: string, created_ns: string): SessionInfo => ({

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import { ProtocolError, decode } from "../src/protocol";
-import { COMPRESSIONS, expectedRows, message } from "./deltas";
+import { COMPRESSIONS, expectedPoses, expectedRows, message } from "./deltas";
 
 describe.each(COMPRESSIONS)("messages with compression %s", (compression) => {
   it("give mesh rows with their very bytes", () => {
@@ -25,16 +25,28 @@ describe.each(COMPRESSIONS)("messages with compression %s", (compression) => {
     expect(delta.rows.map((row) => [row.key, row.triangleCount])).toEqual([["0,0,0", 0]]);
   });
 
-  it("give poses", () => {
+  it("give poses, and what they hang on", () => {
     const delta = decode(message(compression, "trajectory"));
     if (delta.layer !== "trajectory") throw new Error(delta.layer);
-    expect(delta.rows[2]).toEqual({
-      captureNs: 66n,
-      positionM: [1, 1, 2],
-      quatXyzw: [0, 0, 0.6, 0.8],
-      keyframe: false,
-    });
+    const rows = delta.rows.map((row) => [...row.positionM, ...row.quatXyzw]);
+    expect(rows).toEqual(expectedPoses.tracked);
+    expect(delta.rows.map((row) => row.captureNs)).toEqual([0n, 33n, 66n]);
     expect(delta.rows.map((row) => row.keyframe)).toEqual([false, true, false]);
+    const seen = { positionM: [1, -0.125, 0.75], quatXyzw: [0.8, 0, 0, 0.6] };
+    expect(delta.rows[2].hang).toEqual({ keyframeNs: 33n, ...seen });
+  });
+
+  it("give poses of servers that hang frames on nothing", () => {
+    const delta = decode(message(compression, "earlier"));
+    if (delta.layer !== "trajectory") throw new Error(delta.layer);
+    expect(delta.rows.map((row) => row.hang)).toEqual([null, null, null]);
+  });
+
+  it("give keyframes", () => {
+    const delta = decode(message(compression, "correction"));
+    if (delta.layer !== "keyframes") throw new Error(delta.layer);
+    const pose = { positionM: [0.25, 1.5, 2], quatXyzw: [0.48, 0, 0.64, 0.6] };
+    expect(delta.rows).toEqual([{ captureNs: 33n, ...pose, scale: 1.125 }]);
   });
 
   it("give the status", () => {

@@ -30,6 +30,16 @@ function randomRow(random: (below: number) => number): MeshRow {
   return new MeshRow(x, y, z, vertices, colors, new Uint8Array(indices.buffer));
 }
 
+function counts(triangles: readonly string[]): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const triangle of triangles) found.set(triangle, (found.get(triangle) ?? 0) + 1);
+  return found;
+}
+
+/** Whether all triangles of a block are drawn, as often as it has them. */
+const isIn = (triangles: readonly string[], picture: ReadonlyMap<string, number>): boolean =>
+  [...counts(triangles)].every(([triangle, count]) => (picture.get(triangle) ?? 0) >= count);
+
 it("draws the latest rows, whatever changed in which order", () => {
   const random = numbers(7);
   const [surface, drawn] = [new Surface(), new DrawnMap()];
@@ -51,6 +61,38 @@ it("draws the latest rows, whatever changed in which order", () => {
     if (round % 20 === 9) expect(drawn.triangles()).toEqual(trianglesOf(rows.values()));
   }
   expect(drawn.regions).toBeGreaterThan(3);
+});
+
+it("a block that moves on is drawn as it was or as it is, never as neither", () => {
+  const random = numbers(23);
+  const [surface, drawn] = [new Surface(), new DrawnMap()];
+  const rows = new Map<string, MeshRow>();
+  const change = (row: MeshRow): void => {
+    surface.apply(row);
+    rows.set(row.key, row);
+  };
+  const write = (budgetBytes: number): void => {
+    const patches = new RegionPatches();
+    const regions = surface.write(patches, budgetBytes);
+    drawn.apply({ regions, vertices: patches.vertices.data(), indices: patches.indices.data() });
+  };
+  for (let i = 0; i < 60; i++) change(randomRow(random));
+  write(Infinity);
+  for (let round = 0; round < 6; round++) {
+    const before = new Map(rows);
+    for (let i = 0; i < 40; i++) change(randomRow(random));
+    while (surface.pending > 0) {
+      write(1 << 12);
+      const found = drawn.triangles();
+      const [old, now] = [before, rows].map((all) => new Set(trianglesOf(all.values())));
+      expect(found.every((triangle) => old.has(triangle) || now.has(triangle))).toBe(true);
+      const picture = counts(found);
+      for (const [key, row] of before) {
+        const states = [row, rows.get(key)!].map((state) => trianglesOf([state]));
+        expect(states.some((state) => isIn(state, picture))).toBe(true);
+      }
+    }
+  }
 });
 
 it("draws all again after the GPU has lost it", () => {
