@@ -30,6 +30,14 @@ class Frame:
     """(H, W) how many observations each depth counts for; None: one everywhere."""
 
 
+def time_goes_back(index: int, capture_ns: int, last_ns: int) -> str:
+    """What is wrong with a frame that is not later than the last one."""
+    return (
+        f"frame {index}: capture_ns is {capture_ns}, must be greater than {last_ns}, "
+        "the last frame's: time goes back"
+    )
+
+
 class FrameGate:
     """Admits frames that fit the camera and come later than the last one it admitted."""
 
@@ -50,11 +58,12 @@ class FrameGate:
                 f"frame {frame.index}: depth_scale_m is {frame.depth_scale_m}, must be positive"
             )
         if self._last_ns is not None and frame.capture_ns <= self._last_ns:
-            raise FrameError(
-                f"frame {frame.index}: capture_ns is {frame.capture_ns}, must be greater than "
-                f"{self._last_ns}, the last frame's: time goes back"
-            )
+            raise FrameError(time_goes_back(frame.index, frame.capture_ns, self._last_ns))
         self._last_ns = frame.capture_ns
+
+    def admit_after(self, capture_ns: int) -> None:
+        """Admit only frames that come later than one that another gate admitted."""
+        self._last_ns = capture_ns
 
     @staticmethod
     def _require_image(

@@ -34,10 +34,12 @@ class Access:
         self.server_token = (server_token or _new_token()) if is_closed else ""
         self._sessions: dict[str, SessionTokens] = {}
 
-    def add(self, session_id: str) -> None:
-        """Make the tokens of a new session."""
+    def add(self, session_id: str, tokens: SessionTokens | None = None) -> None:
+        """Make the tokens of a new session, or take those of one that is brought back."""
         if self.is_closed:
-            self._sessions[session_id] = SessionTokens(_new_token(), _new_token())
+            if tokens is None or not (tokens.publish and tokens.watch):
+                tokens = SessionTokens(_new_token(), _new_token())
+            self._sessions[session_id] = tokens
 
     def remove(self, session_id: str) -> None:
         """Forget those of a session that is gone."""

@@ -8,11 +8,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from mapcast_client.errors import InputError
+from slam.refine import why_unavailable
 
 ENVIRONMENT_PREFIX = "MAPCAST_"
+MIN_RECORDINGS_BYTES = 16 << 20
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,}")
 _ICE_HOST = r"[^?:/@\s]+(:[0-9]{1,5})?"
 _ICE_URL = re.compile(rf"stuns?:{_ICE_HOST}|turns?:{_ICE_HOST}(\?transport=(udp|tcp))?")
@@ -24,6 +27,12 @@ _TLS = ("off", "auto")
 def user_cache(environment: Mapping[str, str] = os.environ) -> Path:
     """The folder for what can be made again: unpacked vocabulary, rendered frames."""
     base = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "mapcast"
+
+
+def user_data(environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder for what cannot be made again: recordings."""
+    base = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "mapcast"
 
 
@@ -70,6 +79,18 @@ class ServerConfig:
     tls_key: Path | None = None
     depth_models: Path | None = None
     """A folder of depth networks, each described by a NAME.toml."""
+
+    maps: Path | None = None
+    """A folder for maps that are saved by name; None: they are not."""
+    refine: bool = False
+    """Refine the keyframes of tracked sessions in the background; needs pycolmap."""
+
+    recordings: Path | None = None
+    """A folder that every session is recorded in; None, or `off`: none is."""
+    recordings_bytes: int = 20 << 30
+    """Of all recordings together; beyond it the oldest parts go."""
+    recordings_age_days: float = 30.0
+    """Older parts go."""
 
     ice_servers: tuple[IceServer, ...] = ()
     """For WebRTC publishers that are not in this network; in the environment as JSON."""
@@ -120,11 +141,23 @@ class ServerConfig:
                 f"udp_port_min is {self.udp_port_min} and udp_port_max {self.udp_port_max}, "
                 "must be a range, or both 0"
             )
+        self._check_recordings()
+        if self.refine and (reason := why_unavailable()):
+            raise InputError(f"refine is on, but {reason}")
         self._check_access()
         for name in ("web_dir", "vocabulary", "tls_certificate", "tls_key", "depth_models"):
             path = getattr(self, name)
             if path is not None and not path.exists():
                 raise InputError(f"{name} is {path}, which does not exist")
+
+    def _check_recordings(self) -> None:
+        if self.recordings_bytes < MIN_RECORDINGS_BYTES:
+            raise InputError(
+                f"recordings_bytes is {self.recordings_bytes}, must be at least "
+                f"{MIN_RECORDINGS_BYTES}: 16 MiB"
+            )
+        if not self.recordings_age_days > 0:
+            raise InputError(f"recordings_age_days is {self.recordings_age_days}, must be positive")
 
     def _check_access(self) -> None:
         for name, allowed in (("access", _ACCESS), ("tls", _TLS)):
@@ -158,13 +191,15 @@ class ServerConfig:
         cls,
         toml: Path | None = None,
         environment: Mapping[str, str] = os.environ,
+        defaults: Mapping[str, Any] = MappingProxyType({}),
         **overrides: Any,
     ) -> Self:
         """Compose: an override wins over MAPCAST_NAME, which wins over the file's `name`.
 
-        An override of None is no override. Raises InputError, naming the source and the setting.
+        `defaults` are the caller's own. An override of None is no override. Raises InputError,
+        naming the source and the setting.
         """
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = dict(defaults)
         known = {item.name: item.type for item in fields(cls)}
         if toml is not None:
             try:
@@ -184,6 +219,8 @@ class ServerConfig:
 
 def _convert(name: str, value: Any, kind: Any) -> Any:
     """A value of the setting's type, from TOML's or the environment's."""
+    if name == "recordings" and value == "off":
+        return None
     if name == "cors_origins":
         return _origins(value)
     if name == "ice_servers":

@@ -20,17 +20,26 @@ class FrameCounts:
     frames: int = 0
     fused: int = 0
     dropped: int = 0
+    answered_frames: int = 0
+    """By the worker."""
     tracking: ingest_pb2.TrackingState = ingest_pb2.TRACKING_STATE_UNSPECIFIED
     _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=100))
     _answered_s: deque[float] = field(default_factory=lambda: deque(maxlen=60))
 
     def answered(self, result: FrameResult, now_s: float) -> None:
         """Count a result of the worker."""
+        self.answered_frames += 1
         self._latencies_ms.append(result.latency_ms)
         self._answered_s.append(now_s)
         self.fused += result.status == FrameResult.STATUS_FUSED
         if result.status != FrameResult.STATUS_REJECTED:
             self.tracking = result.tracking
+
+    def recalled(self, result: FrameResult) -> None:
+        """Count a result of a server before this one."""
+        self.frames += 1
+        self.fused += result.status == FrameResult.STATUS_FUSED
+        self.dropped += result.status == FrameResult.STATUS_DROPPED
 
     @property
     def tracking_name(self) -> str:

@@ -3,6 +3,7 @@
     MapcastError
     └── ServerError             what the server refuses or cannot do
         ├── SessionNotFound
+        ├── MapNotFound         there is no saved map of that name
         ├── FrameMissing        it needs a frame, and the session has had none yet
         ├── SessionBusy         the session has a sender already, or takes none any more
         ├── ServerFull          no room for another session or subscriber
@@ -30,6 +31,12 @@ class ServerError(MapcastError):
 
 class SessionNotFound(ServerError):
     """There is no session of that id."""
+
+    code = ingest_pb2.Error.CODE_NOT_FOUND
+
+
+class MapNotFound(ServerError):
+    """There is no saved map of that name, or no place for maps."""
 
     code = ingest_pb2.Error.CODE_NOT_FOUND
 

@@ -64,7 +64,7 @@ async def trajectory_tum(session: Session) -> str:
     try:
         (text,) = await session.query(Query(trajectory=True))
     except WorkerDied:
-        rows = list({row.capture_ns: row for row in session.hub.poses}.values())
+        rows = session.hub.path()
         poses = [from_pose_vector(np.array(row.world_from_camera)) for row in rows]
         instants = np.array([row.capture_ns for row in rows], np.int64)
         return Trajectory(instants, np.array(poses).reshape(-1, 4, 4)).to_tum()

@@ -1,21 +1,23 @@
 """What each subscriber has yet to see: level-triggered, without sockets.
 
-The hub keeps the latest row of every block and of every frame's pose; a cursor keeps which of them
-its subscriber still lacks. Lost or skipped messages cost nothing but a later `take`.
+The hub keeps the latest row of every block, frame and keyframe; a cursor keeps which of them its
+subscriber still lacks. Lost or skipped messages cost nothing but a later `take`.
 """
 
-from bisect import bisect_right
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Hashable, Iterable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mapcast_client.delta import TrajectoryRow
+from mapcast_client.pose_rows import IDENTITY, KeyframeRow, PoseVector, TrajectoryRow, hung, placed
 from mapcast_client.rows import BLOCK_SIZE_VOX, MeshRow
+from stream.block_table import BlockTable
+from stream.latest_rows import LatestRows
 
 HASH_MODULUS = 1 << 64
-INITIAL_BLOCKS = 4096
+POSES_IN_BATCH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,15 @@ class MeshBatch:
         return "mesh", self.epoch, self.revision, self.complete_through, self.slots.tobytes()
 
 
-@dataclass(frozen=True, slots=True)
-class PoseBatch:
-    """A stretch of the trajectory for one message."""
+PoseRow = TypeVar("PoseRow", TrajectoryRow, KeyframeRow)
 
-    start: int
-    stop: int
+
+@dataclass(frozen=True, slots=True)
+class PoseBatch(Generic[PoseRow]):
+    """Frames or keyframes for one message, at their latest state."""
+
+    rows: list[PoseRow]
+    """At least one."""
     epoch: int
     revision: int
     complete_through: int
@@ -46,53 +51,27 @@ class PoseBatch:
     @property
     def key(self) -> tuple[Hashable, ...]:
         """Equal batches have equal keys."""
-        return "trajectory", self.epoch, self.revision, self.start, self.stop
+        first = self.rows[0]
+        layer = type(first).__name__
+        return layer, self.epoch, self.revision, self.complete_through, first.revision
 
 
 @dataclass(slots=True, eq=False)
 class Cursor:
-    """What one subscriber lacks. A bit per block, and a place in the trajectory."""
+    """What one subscriber lacks: a bit per block, and all poses that changed after a revision."""
 
     epoch: int
     pending: NDArray[np.uint8]
-    next_pose: int = 0
-
-
-@dataclass(slots=True)
-class _Table:
-    """Columns by slot; a block keeps its slot for the whole epoch."""
-
-    slot_of: dict[tuple[int, int, int], int] = field(default_factory=dict)
-    rows: list[MeshRow] = field(default_factory=list)
-    blocks: NDArray[np.int32] = field(default_factory=lambda: np.zeros((INITIAL_BLOCKS, 3), "i4"))
-    sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(INITIAL_BLOCKS, "i8"))
-    revisions: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(INITIAL_BLOCKS, "u8"))
-    hashes: list[int] = field(default_factory=list)
-
-    def slots(self, rows: Sequence[MeshRow]) -> list[int]:
-        """The slots of rows' blocks; new ones for those that have none."""
-        known, slot_of = len(self.rows), self.slot_of
-        slots = []
-        for row in rows:
-            slot = slot_of.setdefault(row.block, len(self.rows))
-            if slot == len(self.rows):
-                self.rows.append(MeshRow(row.block, b"", b"", b""))
-                self.hashes.append(0)
-            slots.append(slot)
-        while len(self.sizes) < len(self.rows):
-            self.blocks = np.concatenate([self.blocks, np.zeros_like(self.blocks)])
-            self.sizes = np.concatenate([self.sizes, np.zeros_like(self.sizes)])
-            self.revisions = np.concatenate([self.revisions, np.zeros_like(self.revisions)])
-        if fresh := self.rows[known:]:
-            self.blocks[known : len(self.rows)] = [row.block for row in fresh]
-        return slots
+    poses_through: int = 0
+    keyframes_through: int = 0
 
 
 class Hub:
     """The latest row of every block, and what each subscriber has yet to see.
 
     A slow subscriber sees fewer intermediate states, never a wrong one. Memory: one row per block
-    plus one bit per block and subscriber. Not thread-safe: the event loop owns it.
+    plus one bit per block and subscriber, one row per frame and per keyframe. Not thread-safe: the
+    event loop owns it.
     """
 
     def __init__(self, epoch: int) -> None:
@@ -102,10 +81,9 @@ class Hub:
         """Sum of the live rows' content hashes, modulo 2⁶⁴."""
         self.triangles = 0
         self.live_blocks = 0
-        self.poses: list[TrajectoryRow] = []
-        """In the order of revisions; a later row of the same instant replaces the earlier one."""
-        self._pose_at: dict[int, int] = {}
-        self._table = _Table()
+        self.poses: LatestRows[TrajectoryRow] = LatestRows()
+        self.keyframes: LatestRows[KeyframeRow] = LatestRows()
+        self._table = BlockTable()
         self._cursors: set[Cursor] = set()
 
     @property
@@ -131,28 +109,27 @@ class Hub:
         self.epoch = epoch
         self.revision += 1
         self.map_hash = self.triangles = self.live_blocks = 0
-        path = [self.poses[at] for at in self._pose_at.values()] if path_scale else []
-        self.poses, self._pose_at = [], {}
-        for row in path:
-            tx, ty, tz, *rotation = row.world_from_camera
-            pose = (tx * path_scale, ty * path_scale, tz * path_scale, *rotation)
-            self.append_pose(row.index, row.capture_ns, pose, row.state, row.keyframe)
-        self._table = _Table()
+        self._rescale_path(path_scale)
+        self._table = BlockTable()
         for cursor in self._cursors:
             self._rewind(cursor, since=0)
 
     def publish(self, rows: Iterable[MeshRow]) -> None:
-        """Store rows, one of a block, under the next revision; make them pending for everyone."""
-        rows = list(rows)
-        if not rows:
+        """Store rows, one of a block, under the next revision; make them pending for everyone.
+
+        Rows that say what is known already are nobody's news.
+        """
+        table = self._table
+        hashed = [(row, row.content_hash()) for row in rows]
+        changed = [(row, value) for row, value in hashed if value != table.hash_of(row.block)]
+        if not changed:
             return
         self.revision += 1
-        table = self._table
-        slots = table.slots(rows)
-        table.sizes[slots] = [row.size_bytes for row in rows]
+        slots = table.slots([row for row, _ in changed])
+        table.sizes[slots] = [row.size_bytes for row, _ in changed]
         table.revisions[slots] = self.revision
-        for slot, row in zip(slots, rows, strict=True):
-            self._replace(slot, row)
+        for slot, (row, content_hash) in zip(slots, changed, strict=True):
+            self._replace(slot, row, content_hash)
         self.map_hash %= HASH_MODULUS
         bits = np.zeros(len(table.sizes), np.bool_)
         bits[slots] = True
@@ -162,29 +139,94 @@ class Hub:
                 cursor.pending = np.pad(cursor.pending, (0, len(packed) - len(cursor.pending)))
             cursor.pending |= packed
 
-    def _replace(self, slot: int, row: MeshRow) -> None:
+    def keep_only(self, blocks: Collection[tuple[int, int, int]]) -> None:
+        """Remove every block that is not among those: they are the whole map."""
+        gone = (row.block for row in self.rows() if row.block not in blocks)
+        self.publish([MeshRow(block, b"", b"", b"") for block in gone])
+
+    def _replace(self, slot: int, row: MeshRow, content_hash: int) -> None:
         """Put a row where the block's last one was, and keep the sums over all of them."""
         table = self._table
-        old_row, content_hash = table.rows[slot], row.content_hash()
+        old_row = table.rows[slot]
         self.map_hash += content_hash - table.hashes[slot]
         self.triangles += (len(row.triangles) - len(old_row.triangles)) // 6
         self.live_blocks += bool(row.triangles) - bool(old_row.triangles)
         table.rows[slot], table.hashes[slot] = row, content_hash
 
     def append_pose(
-        self, index: int, capture_ns: int, pose: tuple[float, ...], state: str, is_keyframe: bool
+        self,
+        index: int,
+        capture_ns: int,
+        pose: PoseVector,
+        state: str,
+        is_keyframe: bool,
+        keyframe_ns: int | None = None,
+        keyframe_from_camera: PoseVector = IDENTITY,
     ) -> None:
-        """Add a frame to the trajectory under the next revision."""
-        self.revision += 1
-        self._pose_at[capture_ns] = len(self.poses)
-        self.poses.append(TrajectoryRow(index, capture_ns, pose, state, is_keyframe, self.revision))
+        """Add a frame to the trajectory under the next revision.
 
-    def mark_keyframe(self, capture_ns: int) -> None:
-        """Say again, as a later row, that the frame of an instant is a keyframe."""
-        at = self._pose_at.get(capture_ns)
-        if at is not None and not self.poses[at].keyframe:
-            row = self.poses[at]
-            self.append_pose(row.index, capture_ns, row.world_from_camera, row.state, True)
+        Without a keyframe to hang on it is where its pose says.
+        """
+        self.revision += 1
+        if keyframe_ns is None:
+            keyframe_ns = capture_ns
+        is_keyframe = is_keyframe or self.keyframes.get(capture_ns) is not None
+        hang = keyframe_ns, keyframe_from_camera
+        row = TrajectoryRow(index, capture_ns, pose, state, is_keyframe, self.revision, *hang)
+        self.poses.put(row)
+
+    def rehang(self, capture_ns: int, keyframe_ns: int, keyframe_from_camera: PoseVector) -> None:
+        """Hang a frame that was told before on another keyframe; one that was not is ignored."""
+        row, keyframe = self.poses.get(capture_ns), self.keyframes.get(keyframe_ns)
+        hang = keyframe_ns, keyframe_from_camera
+        if row is None or (row.keyframe_ns, row.keyframe_from_camera) == hang:
+            return
+        self.revision += 1
+        pose = row.world_from_camera if keyframe is None else hung(keyframe, keyframe_from_camera)
+        self.poses.put(
+            replace(
+                row,
+                world_from_camera=pose,
+                revision=self.revision,
+                keyframe_ns=keyframe_ns,
+                keyframe_from_camera=keyframe_from_camera,
+            )
+        )
+
+    def put_keyframe(self, capture_ns: int, pose: PoseVector, scale: float) -> None:
+        """Say where a keyframe is, and that its frame is one, unless that is known."""
+        known = self.keyframes.get(capture_ns)
+        if known is None or (known.world_from_keyframe, known.scale) != (pose, scale):
+            self.revision += 1
+            self.keyframes.put(KeyframeRow(capture_ns, pose, scale, self.revision))
+        row = self.poses.get(capture_ns)
+        if row is not None and not row.keyframe:
+            self.revision += 1
+            self.poses.put(replace(row, keyframe=True, revision=self.revision))
+
+    def path(self) -> list[TrajectoryRow]:
+        """All frames, in the order of time, where their keyframes have them now."""
+        keyframes = {row.capture_ns: row for row in self.keyframes}
+        rows = (placed(row, keyframes) for row in self.poses)
+        return sorted(rows, key=lambda row: row.capture_ns)
+
+    def _rescale_path(self, scale: float) -> None:
+        """Say all poses again, with their lengths times `scale`; 0: forget them."""
+        poses, keyframes = (list(self.poses), list(self.keyframes)) if scale else ([], [])
+        self.poses, self.keyframes = LatestRows(), LatestRows()
+        for keyframe in keyframes:
+            pose = _scaled(keyframe.world_from_keyframe, scale)
+            self.put_keyframe(keyframe.capture_ns, pose, keyframe.scale)
+        for row in poses:
+            self.append_pose(
+                row.index,
+                row.capture_ns,
+                _scaled(row.world_from_camera, scale),
+                row.state,
+                row.keyframe,
+                row.keyframe_ns,
+                _scaled(row.keyframe_from_camera, scale),
+            )
 
     def join(self, since: int = 0, epoch: int | None = None) -> Cursor:
         """Register a subscriber that has everything up to revision `since` of `epoch`.
@@ -209,7 +251,7 @@ class Hub:
             lacking &= table.sizes > 0
         cursor.epoch = self.epoch
         cursor.pending = np.packbits(lacking)
-        cursor.next_pose = bisect_right(self.poses, since, key=lambda row: row.revision)
+        cursor.poses_through = cursor.keyframes_through = since
 
     def take(
         self,
@@ -248,12 +290,46 @@ class Hub:
         centres = (self._table.blocks[slots] + 0.5) * BLOCK_SIZE_VOX
         return np.argsort(((centres - viewpoint_vox) ** 2).sum(axis=1), kind="stable")
 
-    def take_poses(self, cursor: Cursor, limit: int = 4096) -> PoseBatch | None:
-        """The next stretch of the trajectory; None if the subscriber has all of it."""
-        start, stop = cursor.next_pose, min(len(self.poses), cursor.next_pose + limit)
-        if start == stop:
+    def take_poses(
+        self, cursor: Cursor, limit: int = POSES_IN_BATCH
+    ) -> PoseBatch[TrajectoryRow] | None:
+        """The next frames that changed; None if the subscriber has all of them."""
+        batch = self._stretch(self.poses, cursor.poses_through, limit)
+        if batch is not None:
+            cursor.poses_through = batch.complete_through
+        return batch
+
+    def take_keyframes(
+        self, cursor: Cursor, limit: int = POSES_IN_BATCH
+    ) -> PoseBatch[KeyframeRow] | None:
+        """The next keyframes that changed; None if the subscriber has all of them."""
+        batch = self._stretch(self.keyframes, cursor.keyframes_through, limit)
+        if batch is not None:
+            cursor.keyframes_through = batch.complete_through
+        return batch
+
+    def _stretch(
+        self, stored: LatestRows[PoseRow], through: int, limit: int
+    ) -> PoseBatch[PoseRow] | None:
+        rows, next_row = stored.after(through, limit)
+        if not rows:
             return None
-        cursor.next_pose = stop
-        complete = stop == len(self.poses)
-        complete_through = self.revision if complete else self.poses[stop].revision - 1
-        return PoseBatch(start, stop, self.epoch, self.revision, complete_through)
+        complete_through = self.revision if next_row is None else next_row.revision - 1
+        return PoseBatch(rows, self.epoch, self.revision, complete_through)
+
+    def complete_through(self, cursor: Cursor, layers: Collection[str]) -> int:
+        """The largest revision up to which nothing of these layers is pending."""
+        oldest = [self.revision + 1]
+        if "mesh" in layers:
+            pending = np.flatnonzero(np.unpackbits(cursor.pending)[: len(self._table.rows)])
+            oldest.append(int(self._table.revisions[pending].min(initial=self.revision + 1)))
+        if "trajectory" in layers:
+            oldest += [row.revision for row in self.poses.after(cursor.poses_through, 1)[0]]
+        if "keyframes" in layers:
+            oldest += [row.revision for row in self.keyframes.after(cursor.keyframes_through, 1)[0]]
+        return min(oldest) - 1
+
+
+def _scaled(pose: PoseVector, scale: float) -> PoseVector:
+    tx, ty, tz, *rotation = pose
+    return (tx * scale, ty * scale, tz * scale, *rotation)

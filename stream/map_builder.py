@@ -1,12 +1,16 @@
 """How a session's settings become a map, with a camera that is given or guessed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from fusion.align import AlignmentSettings
 from fusion.depth.description import NetworkDescription, Quantity
 from fusion.depth.opening import open_depth_source
+from fusion.frame_store import MEMORY_BYTES, MemoryFrames
 from fusion.live_map import LiveMap
 from fusion.monocular import Monocular, Scale
+from fusion.refinement import MapRefinement
 from fusion.volume import VolumeSettings
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import DepthSettings
@@ -15,7 +19,10 @@ from slam.frame import Frame
 from slam.guessed import guess_camera
 from slam.images import color_size, decode_frame, decode_monocular_frame
 from slam.rectify import Rectifier
+from slam.refine import Refiner, RefineSettings, why_unavailable
+from slam.tracker import Tracker
 from slam.trackers import open_tracker
+from stream.stored_frames import RecordedFrames, RecordedViews
 from stream.worker_pb2 import MapFrame
 
 DEPTH_SOURCES = {
@@ -34,8 +41,17 @@ UNSCALED_VOXEL = 0.005
 class MapBuilder:
     """Decodes a session's frames, on one thread, and makes its maps, on any."""
 
-    def __init__(self, settings: ingest_pb2.OpenSession, vocabulary: Path) -> None:
-        """Raises InputError for settings that do not do."""
+    def __init__(
+        self,
+        settings: ingest_pb2.OpenSession,
+        vocabulary: Path,
+        recording: Path | None = None,
+        record: Callable[[ingest_pb2.FusedView], None] | None = None,
+    ) -> None:
+        """`recording` is the session's folder, `record` has views written there; None: none is.
+
+        Raises InputError for settings that do not do.
+        """
         self._settings = settings
         self._vocabulary = vocabulary
         self._is_monocular = settings.sensor != ingest_pb2.SENSOR_RGBD
@@ -44,11 +60,18 @@ class MapBuilder:
         self.volume_settings = volume_settings(settings)
         self._calibration: Calibration
         self._rectifier: Rectifier | None = None
+        self.frames = self._open_frames(recording, record)
+        """Where the views of this session's maps are kept."""
         if not self.guesses_camera:
             self._use(settings.calibration)
 
     def decode(self, message: ingest_pb2.Frame) -> Frame:
         """A rectified frame. The first one tells a guessed camera's size. Raises FrameError."""
+        frame = self._decoded(message)
+        self.frames.arrived(message)
+        return frame
+
+    def _decoded(self, message: ingest_pb2.Frame) -> Frame:
         if self._rectifier is None:
             calibration = ingest_pb2.Calibration()
             calibration.CopyFrom(self._settings.calibration)
@@ -60,6 +83,16 @@ class MapBuilder:
         else:
             frame = decode_frame(message, self._calibration)
         return self._rectifier.rectify(frame)
+
+    def _open_frames(
+        self, recording: Path | None, record: Callable[[ingest_pb2.FusedView], None] | None
+    ) -> MemoryFrames | RecordedFrames | RecordedViews:
+        if recording is None or record is None:
+            # Views with estimated depth are not what their message says.
+            return MemoryFrames(MEMORY_BYTES, None if self._is_monocular else self._decoded)
+        if self._is_monocular:
+            return RecordedViews(recording, record)
+        return RecordedFrames(recording, self._decoded)
 
     def forget_camera(self) -> None:
         """Guess the camera anew from the next frame, if it is guessed."""
@@ -73,19 +106,41 @@ class MapBuilder:
             return None
         return replace(self._calibration, camera=self._rectifier.camera)
 
-    def build(self, calibration: Calibration) -> LiveMap:
-        """An empty map.
+    def open_tracker(self, calibration: Calibration) -> Tracker:
+        """A tracker of the session's kind. Raises InputError as `build` does."""
+        return open_tracker(
+            self._settings.sensor, self._settings.pose_source, calibration, self._vocabulary
+        )
+
+    def build(self, calibration: Calibration, tracker: Tracker | None = None) -> LiveMap:
+        """An empty map; `tracker`: instead of a new one.
 
         Raises InputError for a camera that the tracker cannot work with, and a network that cannot
         be loaded, DependencyError for one whose runtime is missing.
         """
         camera = calibration.camera
         monocular = self._monocular(camera) if self._is_monocular else None
-        tracker = open_tracker(
-            self._settings.sensor, self._settings.pose_source, calibration, self._vocabulary
+        tracker = tracker or self.open_tracker(calibration)
+        return LiveMap(
+            camera,
+            self.volume_settings,
+            tracker,
+            _tracker_scale(self._settings),
+            monocular,
+            self.frames,
+            alignment=_alignment(self._settings),
+            refinement=self._refinement(camera),
         )
-        scale = _tracker_scale(self._settings)
-        return LiveMap(camera, self.volume_settings, tracker, scale, monocular)
+
+    def _refinement(self, camera: Camera) -> MapRefinement | None:
+        """Where the server has it and the session does not refuse it."""
+        asked = self._settings.refine
+        if asked.off or not self._settings.HasField("refine") or why_unavailable():
+            return None
+        # What is stored of monocular frames is as it was fused: smaller, with estimated depth.
+        frames = None if self._is_monocular else self.frames
+        settings = RefineSettings(free_intrinsics=asked.free_intrinsics)
+        return MapRefinement(Refiner(camera, settings), frames)
 
     def map_frame(self, live_map: LiveMap | None, epoch: int) -> MapFrame:
         """What the coordinates of a map mean; None: before the first frame of a guessed camera."""
@@ -133,6 +188,14 @@ def volume_settings(settings: ingest_pb2.OpenSession) -> VolumeSettings:
     if settings.sensor != ingest_pb2.SENSOR_RGBD:
         given["min_weight"] = MONOCULAR_MIN_WEIGHT
     return VolumeSettings(**given)
+
+
+def _alignment(settings: ingest_pb2.OpenSession) -> AlignmentSettings | None:
+    """Given poses are the sender's to know; estimated depth is aligned as it is made."""
+    is_tracked = settings.pose_source != ingest_pb2.POSE_SOURCE_GIVEN
+    is_rgbd = settings.sensor == ingest_pb2.SENSOR_RGBD
+    wanted = is_rgbd and is_tracked and not settings.fusion.no_alignment
+    return AlignmentSettings() if wanted else None
 
 
 def _will_be_scaled(settings: ingest_pb2.OpenSession) -> bool:

@@ -16,6 +16,11 @@ DEFAULT_MESH_RATE_HZ = 20.0
 IDLE_S = 0.2
 """A pause of fused frames after which everything that changed is published exactly."""
 ROWS_IN_PART = 512
+MESH_SHARE = 1 / 4
+"""Of the fusing thread's time, at most."""
+MANY_VIEWS = 100
+MOVING_PERIOD_S = 0.5
+"""Between updates while so many views wait to be moved: each update is of much of the map then."""
 
 
 class MeshPublisher:
@@ -29,16 +34,25 @@ class MeshPublisher:
         self._unpublished = False
         self._newest = ingest_pb2.Frame()
         self._mesh_ms = 0.0
+        self._told = (0, 0)
+        """Views moved and frozen, as of the last update."""
 
     def fused(self, live_map: LiveMap, epoch: int, frame: Frame) -> None:
         """Note a fused frame; publish when it is time."""
-        self._unpublished = True
         self._newest = ingest_pb2.Frame(index=frame.index, capture_ns=frame.capture_ns)
+        self.changed(live_map, epoch)
+
+    def changed(self, live_map: LiveMap, epoch: int) -> None:
+        """Note that the map changed; publish when it is time."""
+        self._unpublished = True
         now_s = time.perf_counter()
         self._idle_at_s = now_s + IDLE_S
         if now_s >= self._due_s:
-            self._due_s = now_s + self._period_s
             self._publish(live_map, epoch, live_map.changed)
+            busy_s = time.perf_counter() - now_s
+            is_moving = live_map.pending_views > MANY_VIEWS
+            period_s = max(self._period_s, MOVING_PERIOD_S) if is_moving else self._period_s
+            self._due_s = now_s + max(period_s, busy_s / MESH_SHARE)
 
     def flush_if_idle(self, live_map: LiveMap, epoch: int) -> None:
         """Publish all that changed once no frame was fused for IDLE_S."""
@@ -51,9 +65,16 @@ class MeshPublisher:
             self._unpublished = False
             self._publish(live_map, epoch, live_map.flush)
 
+    def publish_whole(self, live_map: LiveMap, epoch: int, newest: ingest_pb2.Frame) -> None:
+        """Publish a map that was brought back; what followers have beside it is gone."""
+        self._newest = newest
+        self._unpublished = False
+        self._publish(live_map, epoch, live_map.flush, is_whole=True)
+
     def restart(self, epoch: int) -> None:
         """Announce an empty map of a new epoch."""
         self._unpublished = False
+        self._told = (0, 0)
         self._newest = ingest_pb2.Frame()
         empty = worker_pb2.MeshUpdate(epoch=epoch, is_last=True)
         self._send(worker_pb2.FromWorker(mesh=empty))
@@ -63,17 +84,27 @@ class MeshPublisher:
         mesh_ms, self._mesh_ms = self._mesh_ms, 0.0
         return mesh_ms
 
-    def _publish(self, live_map: LiveMap, epoch: int, rows_of: Callable[[], MeshRows]) -> None:
+    def _publish(
+        self,
+        live_map: LiveMap,
+        epoch: int,
+        rows_of: Callable[[], MeshRows],
+        is_whole: bool = False,
+    ) -> None:
         start_s = time.perf_counter()
         parts = list(_parts(rows_of()))
         for part in parts:
-            part.epoch = epoch
+            part.epoch, part.is_whole = epoch, is_whole
         self._mesh_ms = milliseconds_since(start_s)
         last = parts[-1]
         last.is_last = True
         last.frame_index, last.capture_ns = self._newest.index, self._newest.capture_ns
         last.pool_blocks, last.pool_full = live_map.block_count, live_map.is_full
         last.mesh_ms = self._mesh_ms
+        told = (live_map.moved_views, live_map.frozen_views)
+        last.moved_views, last.frozen_views = told[0] - self._told[0], told[1] - self._told[1]
+        last.pending_views = live_map.pending_views
+        self._told = told
         for part in parts:
             self._send(worker_pb2.FromWorker(mesh=part))
 

@@ -48,6 +48,40 @@ class Metrics:
         self.worker_deaths = Counter(
             "mapcast_worker_deaths", "Workers that died under a session.", registry=self.registry
         )
+        self.views_moved = Counter(
+            "mapcast_views_moved",
+            "Views taken out of a map and put in at their corrected pose.",
+            registry=self.registry,
+        )
+        self.views_pending = Gauge(
+            "mapcast_views_pending",
+            "Views that wait to be moved to their corrected pose.",
+            registry=self.registry,
+        )
+        self.views_frozen = Counter(
+            "mapcast_views_frozen",
+            "Views that were to move and stayed: they are not stored any more.",
+            registry=self.registry,
+        )
+        self.refinements = Counter(
+            "mapcast_refinements",
+            "Runs of background refinement, by what became of them.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.refined_loops = Counter(
+            "mapcast_refined_loops",
+            "Pairs of keyframes that refinement recognised and the tracker had not.",
+            registry=self.registry,
+        )
+        self.recorded_bytes = Counter(
+            "mapcast_recorded_bytes", "Bytes written to recordings.", registry=self.registry
+        )
+        self.recording_failures = Counter(
+            "mapcast_recording_failures",
+            "Recordings that ended before their session.",
+            registry=self.registry,
+        )
 
         self.webrtc_frames = Counter(
             "mapcast_webrtc_frames",

@@ -69,7 +69,8 @@ class NewSession(_Strict):
     """A session to be; zeros and empty strings mean the server's defaults."""
 
     name: str = ""
-    sensor: Literal["mono", "mono_imu", "rgbd"] = "mono"
+    sensor: Literal["mono", "mono_imu", "rgbd"] | None = None
+    """mono; with a `map`: the one that it was made with."""
     policy: Literal["live", "lossless"] = "live"
     voxel_size_m: Annotated[Finite, Field(ge=0)] = 0.0
     depth: Literal["auto", "motion_stereo", "network", "fused"] = "auto"
@@ -80,6 +81,10 @@ class NewSession(_Strict):
     """The median depth of the first view, where it is known: it sets a monocular map's scale."""
     calibration: CameraCalibration | None = None
     """Monocular cameras may leave it out: it is guessed."""
+    map: str = ""
+    """The name of a saved map to go on with; all settings are its own then, if none is given."""
+    localization_only: bool = False
+    """Find the camera in the map, and leave the map as it is."""
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
@@ -94,12 +99,14 @@ class NewSession(_Strict):
         calibration = self.calibration
         return ingest_pb2.OpenSession(
             name=self.name,
-            sensor=SENSORS[self.sensor],
+            sensor=None if self.sensor is None and self.map else SENSORS[self.sensor or "mono"],
             policy=POLICIES[self.policy],
             calibration=calibration.to_message() if calibration is not None else None,
             fusion=ingest_pb2.FusionSettings(voxel_size_m=self.voxel_size_m),
             depth=ingest_pb2.DepthSettings(source=DEPTH_SOURCES[self.depth], model=self.model),
             scene_depth_m=self.scene_depth_m,
+            map=self.map,
+            localization_only=self.localization_only,
         )
 
 

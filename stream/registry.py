@@ -3,18 +3,21 @@
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mapcast_client.delta import (
     DeltaHead,
     Status,
-    TrajectoryRow,
+    encode_keyframes,
     encode_mesh,
     encode_status,
     encode_trajectory,
 )
-from mapcast_client.errors import InputError
+from mapcast_client.errors import InputError, MapcastError
+from mapcast_client.pose_rows import IDENTITY, KeyframeRow, TrajectoryRow
 from mapcast_client.rows import MeshRow
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration
@@ -22,16 +25,25 @@ from slam.vocabulary import default_vocabulary
 from stream.access import Access
 from stream.config import ServerConfig
 from stream.depth_models import DepthModels
-from stream.errors import ServerFull, SessionNotFound
+from stream.errors import MapNotFound, ServerFull, SessionNotFound
 from stream.metrics import Metrics
-from stream.session import Session, SessionState
+from stream.recorded_past import RecordedPast
+from stream.recorder import NoRecorder, Recorder
+from stream.recordings import Recordings
+from stream.recovery import NoRecovery, Recovery
+from stream.saved_maps import SavedMaps
+from stream.session import Session
+from stream.session_record import CHECKPOINTS, SessionRecord
+from stream.session_state import SessionState
 from stream.subscribe import DeltaCache, Follower, Subscription
+from stream.worker_pb2 import Open
 from stream.worker_process import WorkerPool
 
 logger = logging.getLogger(__name__)
 
 REWARM_DELAY_S = 10.0
 """A worker's start takes seconds of CPU; the session that was just opened comes first."""
+RESTORED_AT_ONCE = 2
 MAX_NAME_CHARS = 200
 MAX_SCENE_DEPTH_M = 1000.0
 
@@ -46,6 +58,12 @@ class Registry:
         self.metrics = Metrics()
         self._sessions: dict[str, Session] = {}
         self._caches: dict[str, DeltaCache] = {}
+        self._recordings: Recordings | None = None
+        if config.recordings is not None:
+            self._recordings = Recordings(config.recordings, config, self.metrics)
+        self._maps = None if config.maps is None else SavedMaps(config.maps)
+        self._retaining: asyncio.Task[None] | None = None
+        self._restoring = asyncio.Semaphore(RESTORED_AT_ONCE)
         self._opening = 0
         self._followers = 0
         self._pool: WorkerPool
@@ -59,6 +77,9 @@ class Registry:
             vocabulary = await asyncio.to_thread(default_vocabulary, self.config.cache)
         self._pool = WorkerPool(vocabulary, self.config.keep_warm_worker)
         self._pool.warm()
+        if self._recordings is not None:
+            self._retaining = asyncio.create_task(self._recordings.retain())
+            await self._bring_back(self._recordings)
         await asyncio.to_thread(_warm_encoders)
 
     def sessions(self) -> list[Session]:
@@ -72,6 +93,13 @@ class Registry:
         except KeyError:
             raise SessionNotFound(f"there is no session {session_id!r:.80}") from None
 
+    @property
+    def maps(self) -> SavedMaps:
+        """Maps that were saved by name. Raises MapNotFound if there is no place for them."""
+        if self._maps is None:
+            raise MapNotFound("this server keeps no maps: give it a folder (setting maps)")
+        return self._maps
+
     async def open(self, request: ingest_pb2.OpenSession) -> Session:
         """A new session, or the one that the request names; access is the caller's to check.
 
@@ -79,23 +107,29 @@ class Registry:
         """
         if request.session:
             return self.get(request.session)
+        if request.map:
+            await asyncio.to_thread(self.maps.fill_in, request)
         settings = self._checked(request)
         self._make_room()
         self._opening += 1
         try:
-            session = await self._open(settings)
+            session = await self._open(request, settings)
         finally:
             self._opening -= 1
         self._sessions[session.id] = session
-        self.access.add(session.id)
         self._caches[session.id] = DeltaCache()
         logger.info("session %s (%r) opened", session.id, session.name)
         return session
 
-    async def _open(self, request: ingest_pb2.OpenSession) -> Session:
+    async def _open(
+        self, request: ingest_pb2.OpenSession, settings: ingest_pb2.OpenSession
+    ) -> Session:
+        """`settings` is the request as the worker takes it."""
+        session_id, created_ns = secrets.token_hex(4), time.time_ns()
+        opening = self._opening_of(session_id, settings, created_ns // 1_000_000)
         worker = await self._pool.take()
         try:
-            opened = await worker.open(request)
+            opened = await worker.open(opening)
         except InputError:
             await self._pool.give_back(worker)
             raise
@@ -106,8 +140,92 @@ class Registry:
             self._rewarming.cancel()
         loop = asyncio.get_running_loop()
         self._rewarming = loop.call_later(REWARM_DELAY_S, self._pool.warm)
-        session_id = secrets.token_hex(4)
-        return Session(session_id, request, worker, opened, self.config, self.metrics)
+        self.access.add(session_id)
+        recorder: Recorder | NoRecorder = NoRecorder()
+        recovery: Recovery | NoRecovery = NoRecovery()
+        if self._recordings is not None:
+            recorder = self._recordings.recorder(session_id, request)
+            tokens = self.access.tokens(session_id)
+            record = SessionRecord(
+                session_id,
+                created_ns,
+                opened.voxel_size_m,
+                epoch=opening.epoch,
+                map_epoch=opening.epoch,
+                publish_token=tokens.publish,
+                watch_token=tokens.watch,
+            )
+            recovery = Recovery(self._pool, opening, record, self._restoring)
+            recovery.note()
+        return Session(
+            session_id,
+            settings,
+            worker,
+            opened.voxel_size_m,
+            self.config,
+            self.metrics,
+            created_ns,
+            recorder,
+            recovery,
+        )
+
+    def _opening_of(self, session_id: str, settings: ingest_pb2.OpenSession, epoch: int) -> Open:
+        """What a session's worker is told."""
+        opening = Open(settings=settings, epoch=epoch)
+        if settings.map:
+            opening.saved_map = str(self.maps.path(settings.map))
+        if self._recordings is not None:
+            folder = self._recordings.of(session_id)
+            opening.recording, opening.checkpoint = str(folder), str(folder / CHECKPOINTS)
+        return opening
+
+    async def _bring_back(self, recordings: Recordings) -> None:
+        """Have the sessions of a server before this one again, the newest first."""
+        found = []
+        for folder in await asyncio.to_thread(SessionRecord.folders, recordings.folder):
+            try:
+                found.append(await asyncio.to_thread(SessionRecord.read, folder))
+            except InputError as error:
+                logger.error("a session does not come back: %s", error)
+        found.sort(key=lambda record: record.created_ns)
+        brought_back = []
+        for record in found[: -self.config.max_sessions - 1 : -1]:
+            try:
+                session = await self._brought_back(recordings, recordings.of(record.session))
+            except MapcastError as error:
+                logger.warning("session %s does not come back: %s", record.session, error)
+                continue
+            brought_back.append(session)
+            logger.info("session %s (%r) is brought back", session.id, session.name)
+        for session in reversed(brought_back):
+            self._sessions[session.id] = session
+            self._caches[session.id] = DeltaCache()
+
+    async def _brought_back(self, recordings: Recordings, folder: Path) -> Session:
+        past = await asyncio.to_thread(RecordedPast.read, folder)
+        settings, record = self._checked(past.request), past.record
+        opening = self._opening_of(record.session, settings, past.epoch + 1)
+        recovery = Recovery(self._pool, opening, record, self._restoring)
+        recovery.note(epoch=opening.epoch)
+        recorder: Recorder | NoRecorder = NoRecorder()
+        if not record.is_over:
+            newest_ns = past.recorded_through or None
+            recorder = recordings.recorder(record.session, past.request, newest_ns)
+        self.access.add(record.session, record.tokens)
+        session = Session(
+            record.session,
+            settings,
+            None,
+            record.voxel_size_m,
+            self.config,
+            self.metrics,
+            record.created_ns,
+            recorder,
+            recovery,
+            past,
+        )
+        await session.relive(past)
+        return session
 
     def _checked(self, request: ingest_pb2.OpenSession) -> ingest_pb2.OpenSession:
         """The request as the worker takes it. Raises InputError."""
@@ -116,6 +234,11 @@ class Registry:
         settings.CopyFrom(request)
         if request.HasField("depth"):
             settings.depth.CopyFrom(self.depth_models.resolve(request.depth))
+        is_tracked = request.pose_source != ingest_pb2.POSE_SOURCE_GIVEN
+        if self.config.refine and is_tracked:
+            settings.refine.SetInParent()
+        else:
+            settings.ClearField("refine")
         return settings
 
     def _make_room(self) -> None:
@@ -132,11 +255,17 @@ class Registry:
         closing.add_done_callback(self._closing.discard)
 
     async def remove(self, session_id: str, reason: str) -> None:
-        """End a session and forget its map. Raises SessionNotFound."""
+        """End a session; what is recorded of it stays. Raises SessionNotFound."""
         session = self.get(session_id)
         del self._sessions[session_id], self._caches[session_id]
         self.access.remove(session_id)
         await session.close(reason)
+
+    async def delete(self, session_id: str) -> None:
+        """End a session and remove its recording, too. Raises SessionNotFound."""
+        await self.remove(session_id, "the session was deleted")
+        if self._recordings is not None:
+            await asyncio.to_thread(self._recordings.remove, session_id)
 
     @contextmanager
     def follower(self, session_id: str, subscription: Subscription) -> Iterator[Follower]:
@@ -163,6 +292,8 @@ class Registry:
         """End every session and the spare worker."""
         if self._rewarming is not None:
             self._rewarming.cancel()
+        if self._retaining is not None:
+            self._retaining.cancel()
         ending = [self.remove(session.id, "the server stopped") for session in self.sessions()]
         await asyncio.gather(self._pool.close(), *ending, *self._closing)
 
@@ -171,7 +302,8 @@ def _warm_encoders() -> None:
     """Encode once: at its first use Arrow imports what it finds, pandas too, for half a second."""
     head = DeltaHead("", 0, 0, 0, 0.01, 0)
     encode_status(Status("waiting"), head)
-    encode_trajectory([TrajectoryRow(0, 0, (0.0,) * 7, "", False, 0)], head)
+    encode_trajectory([TrajectoryRow(0, 0, IDENTITY, "", False, 0, 0, IDENTITY)], head)
+    encode_keyframes([KeyframeRow(0, IDENTITY, 1.0, 0)], head)
     encode_mesh([MeshRow((0, 0, 0), b"", b"", b"")], [0], head)
 
 
@@ -186,6 +318,8 @@ def _check(request: ingest_pb2.OpenSession) -> None:
             raise InputError(f"{name} is {getattr(request, name)}, must be one of {enum.keys()}")
     if len(request.name) > MAX_NAME_CHARS:
         raise InputError(f"name has {len(request.name)} characters, limit {MAX_NAME_CHARS}")
+    if request.localization_only and not request.map:
+        raise InputError("localization_only needs a map to find the camera in")
     rate_hz = request.fusion.mesh_rate_hz
     if rate_hz != 0 and not 0.1 <= rate_hz <= 1000:
         raise InputError(f"mesh_rate_hz is {rate_hz}, must be 0.1 to 1000, or 0 for the default")

@@ -14,6 +14,7 @@ from mapcast_client.errors import InputError, MapcastError
 from stream.errors import (
     Forbidden,
     FrameMissing,
+    MapNotFound,
     ServerError,
     ServerFull,
     SessionBusy,
@@ -25,6 +26,7 @@ from stream.errors import (
 from stream.http_guard import HttpGuard
 from stream.new_session import explain
 from stream.registry import Registry
+from stream.rest_maps import maps_router
 from stream.rest_server import server_router
 from stream.rest_sessions import sessions_router
 from stream.websocket_ingest import ingest_router
@@ -39,6 +41,7 @@ HTTP_STATUS = {
     Unauthenticated: 401,
     Forbidden: 403,
     SessionNotFound: 404,
+    MapNotFound: 404,
     FrameMissing: 404,
     ServerFull: 503,
     SessionBusy: 409,
@@ -58,6 +61,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _explain_validation)
     app.add_exception_handler(HTTPException, _explain_http)
     app.include_router(sessions_router(registry))
+    app.include_router(maps_router(registry))
     app.include_router(server_router(registry, public_urls))
     app.include_router(subscribe_router(registry))
     app.include_router(ingest_router(registry))

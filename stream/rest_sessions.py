@@ -66,9 +66,9 @@ def _add_sessions(router: APIRouter, registry: Registry) -> None:
 
     @router.delete("/{session_id}", status_code=204, tags=["sessions"])
     async def delete_session(session_id: str, token: Token) -> None:
-        """End a session and forget its map. Publish token."""
+        """End a session and forget its map and its recording. Publish token."""
         access.require_publish(session_id, token)
-        await registry.remove(session_id, "the session was deleted")
+        await registry.delete(session_id)
 
 
 def _add_controls(router: APIRouter, registry: Registry) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from mapcast_client.corrections import GatheredCorrections
 from mapcast_client.v1 import ingest_pb2
 
 OUTBOX_MESSAGES = 256
@@ -16,6 +17,9 @@ class Sender:
         self._room.set()
         self._owed = 0
         self._is_closed = False
+        self._is_correcting = False
+        """Whether corrections wait in the outbox; what is corrected meanwhile gathers outside."""
+        self._gathered = GatheredCorrections()
 
     async def room(self) -> None:
         """Wait until the sender has read enough of its answers to be given more.
@@ -31,14 +35,33 @@ class Sender:
     def answer(self, result: ingest_pb2.FrameResult) -> None:
         """Tell a frame's result."""
         self._owed -= 1
-        self.tell(ingest_pb2.ServerMessage(result=result))
+        self._put(ingest_pb2.ServerMessage(result=result))
         self._end_if_due()
 
+    def correct(self, corrections: ingest_pb2.Corrections) -> None:
+        """Tell corrections: one message of them waits at a time, later ones become the next.
+
+        However slowly they are read, they are as many as keyframes and frames at most, and come
+        after the results that they correct.
+        """
+        self._gathered.add(corrections)
+        if not self._is_correcting:
+            self._put_gathered()
+
     def tell(self, message: ingest_pb2.ServerMessage) -> None:
-        """Queue a message."""
+        """Queue a message, after all corrections so far."""
+        self._put_gathered()
+        self._put(message)
+
+    def _put(self, message: ingest_pb2.ServerMessage) -> None:
         self._outbox.put_nowait(message)
         if self._outbox.qsize() >= OUTBOX_MESSAGES // 2:
             self._room.clear()
+
+    def _put_gathered(self) -> None:
+        if (corrections := self._gathered.take()) is not None:
+            self._is_correcting = True
+            self._put(ingest_pb2.ServerMessage(corrections=corrections))
 
     def close(self) -> None:
         """No more frames come: the messages end once every owed result is told."""
@@ -47,11 +70,15 @@ class Sender:
 
     def _end_if_due(self) -> None:
         if self._is_closed and self._owed == 0:
+            self._put_gathered()
             self._outbox.put_nowait(None)
 
     async def next_message(self) -> ingest_pb2.ServerMessage | None:
         """Wait for the oldest message that was not sent yet; None: there will be no more."""
         message = await self._outbox.get()
+        if message is not None and message.HasField("corrections"):
+            self._is_correcting = False
+            self._put_gathered()
         if self._outbox.qsize() < OUTBOX_MESSAGES // 2:
             self._room.set()
         return message

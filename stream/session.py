@@ -3,43 +3,36 @@
 import asyncio
 import logging
 import time
-from enum import Enum
-
-import numpy as np
+from functools import partial
+from pathlib import Path
 
 from mapcast_client.delta import Status
 from mapcast_client.errors import InputError
-from mapcast_client.rows import MeshRows
 from mapcast_client.v1 import ingest_pb2, maps_pb2
-from mapcast_client.v1.ingest_pb2 import FrameResult
+from mapcast_client.v1.ingest_pb2 import Control, FrameResult
+from replay.recording import RESET
 from slam.imu import ImuSamples
 from stream.config import ServerConfig
-from stream.counts import TRACKING_NAMES, FrameCounts
+from stream.counts import FrameCounts
 from stream.errors import SessionBusy, WorkerDied, wire_error
 from stream.hub import Hub
+from stream.listener import Received, Successor
+from stream.mesh_updates import MeshUpdates
 from stream.metrics import Metrics
 from stream.newest_picture import NewestPicture
+from stream.published_poses import publish_corrections, publish_pose
 from stream.pulse import Pulse
+from stream.recorded_past import RecordedPast
+from stream.recorder import NoRecorder, Recorder
+from stream.recovery import NoRecovery, Recovery
 from stream.sender import Sender
-from stream.worker_link import Received, WorkerLink
-from stream.worker_pb2 import MapFrame, MeshUpdate, Opened, Query
+from stream.session_info import session_info
+from stream.session_state import SessionState
+from stream.worker_link import SERVER_RESTARTED, WAS_RESET, WorkerLink
+from stream.worker_pb2 import MapFrame, MeshUpdate, Query, Refined
 from stream.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
-
-
-class SessionState(Enum):
-    """Where a session stands; values are the wire's names."""
-
-    ACTIVE = "active"
-    WAITING = "waiting"
-    """Without a sender, for a while."""
-    PAUSED = "paused"
-    FINISHING = "finishing"
-    """Takes no more frames; answers those it took."""
-    FINISHED = "finished"
-    FAILED = "failed"
-    """Its worker died; the map so far is served."""
 
 
 class Session:
@@ -52,17 +45,22 @@ class Session:
         self,
         session_id: str,
         request: ingest_pb2.OpenSession,
-        worker: WorkerProcess,
-        opened: Opened,
+        worker: WorkerProcess | None,
+        voxel_size_m: float,
         config: ServerConfig,
         metrics: Metrics,
+        created_ns: int,
+        recorder: Recorder | NoRecorder,
+        recovery: Recovery | NoRecovery,
+        past: RecordedPast | None = None,
     ) -> None:
+        """`recovery`: how its worker is replaced; `past`: before its server ended, without one."""
         self.id = session_id
         self.name = request.name or session_id
-        self.created_ns = time.time_ns()
-        self.voxel_size_m = opened.voxel_size_m
+        self.created_ns = created_ns
+        self.voxel_size_m = voxel_size_m
         self.world = "given" if request.pose_source == ingest_pb2.POSE_SOURCE_GIVEN else "z-up"
-        self.hub = Hub(epoch=self.created_ns // 1_000_000)
+        self.hub = Hub(self.created_ns // 1_000_000 if past is None else past.epoch + 1)
         self.changed = Pulse()
         """Fires whenever a subscriber may have something new to take."""
         self.status_version = 0
@@ -79,20 +77,24 @@ class Session:
         """Exports take memory and the worker's time: one after the other."""
         self.is_closed = False
         self._is_lossless = request.policy == ingest_pb2.POLICY_LOSSLESS
-        self._first_epoch = self.hub.epoch
+        self._recovery = recovery
+        self._recorder = recorder
+        self._mesh = MeshUpdates(self.hub, metrics)
         self._config = config
         self._metrics = metrics
         self._counts = FrameCounts()
-        self._state = SessionState.WAITING
+        is_over = past is not None and past.record.is_over
+        self._state = SessionState.FINISHING if is_over else SessionState.WAITING
         self._sender: Sender | None = None
         self._waiting_since_s = time.monotonic()
         self._patience_s = config.first_sender_timeout_s
         """How long it waits for a sender."""
         self._pool_full = False
+        self._taking = asyncio.Lock()
+        """Held from when a lossless frame is recorded until it is with the link."""
         self._finishing: asyncio.Task[None] | None = None
-        self._link = WorkerLink(
-            worker, opened.credits, config.queue_frames, config.stall_timeout_s, self
-        )
+        again = [] if past is None else past.received(time.perf_counter())
+        self._link = WorkerLink(worker, config.queue_frames, config.stall_timeout_s, self, again)
         self._ticking = asyncio.create_task(self._tick())
 
     # --- the sender's side ---
@@ -138,7 +140,18 @@ class Session:
         if self._state is not SessionState.ACTIVE:
             self._drop(received, f"the session is {self._state.value}")
         elif self._is_lossless:
-            await self._link.put(received)
+            async with self._taking:
+                await self._recorder.record(frame)
+                await self._link.put(received)
+        elif why_not := self._recorder.why_not(frame):
+            self._reject(received, why_not)
+        elif not self._recorder.offer(frame, partial(self._take_newest, received)):
+            self._drop(received, "the disk is too slow to record it")
+
+    def _take_newest(self, received: Received) -> None:
+        """Have a frame of a live session fused, now that it is recorded."""
+        if self.is_over:  # since it came
+            self._drop(received, f"the session is {self._state.value}")
         elif (oldest := self._link.put_newest(received)) is not None:
             self._drop(oldest, "a newer frame took its place")
 
@@ -152,6 +165,7 @@ class Session:
             raise InputError(f"session {self.id} takes no IMU samples: its sensor has none")
         ImuSamples.from_message(batch)  # raises
         if self._state is SessionState.ACTIVE and self._sender is sender:
+            self._recorder.note(batch)
             await self._link.put_imu(batch)
 
     def _drop(self, received: Received, reason: str) -> None:
@@ -160,16 +174,32 @@ class Session:
         frame = received.frame
         result = FrameResult(index=frame.index, capture_ns=frame.capture_ns, reason=reason)
         result.status, result.epoch = FrameResult.STATUS_DROPPED, self.hub.epoch
+        self._answer(received, result)
+
+    def _reject(self, received: Received, reason: str) -> None:
+        """Answer a frame that is not recorded; nor is its answer: another one has its instant."""
+        self._metrics.frames.labels("rejected").inc()
+        frame = received.frame
+        result = FrameResult(index=frame.index, capture_ns=frame.capture_ns, reason=reason)
+        result.status, result.epoch = FrameResult.STATUS_REJECTED, self.hub.epoch
+        result.recorded_through = self._recorder.recorded_through
+        received.sender.answer(result)
+
+    def _answer(self, received: Received, result: FrameResult) -> None:
+        result.recorded_through = self._recorder.recorded_through
+        self._recorder.note(result)
         received.sender.answer(result)
 
     def pause(self) -> None:
         """Answer frames as dropped until `resume`."""
         if self._state is SessionState.ACTIVE:
+            self._recorder.note(Control(action=Control.ACTION_PAUSE))
             self._set_state(SessionState.PAUSED)
 
     def resume(self) -> None:
         """Take frames again."""
         if self._state is SessionState.PAUSED:
+            self._recorder.note(Control(action=Control.ACTION_RESUME))
             self._set_state(SessionState.ACTIVE)
 
     async def reset(self) -> None:
@@ -179,8 +209,14 @@ class Session:
         """
         if not self._takes_senders:
             raise SessionBusy(f"session {self.id} is {self._state.value} and cannot be reset")
-        for received in await self._link.reset():
-            self._drop(received, "the session was reset")
+        async with self._taking:
+            await self._recorder.record(RESET, self._start_over)
+            await self._link.reset()
+
+    def _start_over(self) -> None:
+        """Forget the map, at the very place where it is recorded."""
+        for received in self._link.start_over():
+            self._drop(received, WAS_RESET)
 
     async def finish(self) -> ingest_pb2.Finished:
         """Process what was taken, publish the exact map, take no more. Raises WorkerDied."""
@@ -188,9 +224,14 @@ class Session:
             self._set_state(SessionState.FINISHING)
         if self._state is SessionState.FAILED:
             raise WorkerDied(self.reason)
+        async with self._taking:
+            await self._recorder.drained()
         await self._link.finish()
         if self._state is SessionState.FINISHING:
             self._set_state(SessionState.FINISHED)
+            self._recovery.note(is_over=True)
+            self._recorder.note(Control(action=Control.ACTION_FINISH))
+        await self._recorder.close()
         return ingest_pb2.Finished(
             frames=self._counts.frames,
             fused=self._counts.fused,
@@ -206,26 +247,21 @@ class Session:
         """Pass a result on to the sender of its frame, and its pose to the subscribers."""
         now_s = time.perf_counter()
         result.latency_ms = 1e3 * (now_s - received.received_s)
-        result.epoch += self._first_epoch
         self._counts.answered(result, now_s)
         self._metrics.observe(result)
         if result.status in (FrameResult.STATUS_FUSED, FrameResult.STATUS_TRACKED):
-            pose = result.world_from_camera
-            vector = (pose.tx, pose.ty, pose.tz, pose.qx, pose.qy, pose.qz, pose.qw)
-            state = TRACKING_NAMES[result.tracking]
-            self.hub.append_pose(result.index, result.capture_ns, vector, state, result.keyframe)
+            publish_pose(self.hub, result)
             self.changed.fire()
-        received.sender.answer(result)
+        self._answer(received, result)
 
     def meshed(self, update: MeshUpdate) -> None:
         """Publish changed blocks."""
         self._enter_epoch(update.epoch)
-        self.hub.publish(_rows(update).split())
+        self._mesh.publish(update)
         self.changed.fire()
         if update.is_last:
             frame = ingest_pb2.Frame(index=update.frame_index, capture_ns=update.capture_ns)
             self.newest_frame = frame
-            self._metrics.stages.labels("mesh").observe(update.mesh_ms / 1e3)
             self._note_pool(update.pool_blocks, update.pool_full)
 
     def described(self, map_frame: MapFrame) -> None:
@@ -234,20 +270,68 @@ class Session:
         self.map_frame = map_frame
         self._set_state(self._state)
 
-    def _enter_epoch(self, worker_epoch: int, rescaled_by: float = 0.0) -> None:
-        epoch = self._first_epoch + worker_epoch
+    def _enter_epoch(self, epoch: int, rescaled_by: float = 0.0) -> None:
         if epoch != self.hub.epoch:
             self.hub.restart(epoch, rescaled_by)
+            self._recovery.note(epoch=epoch, map_epoch=epoch)
             self.reason = ""
             self._set_state(self._state)
 
-    def became_keyframes(self, capture_ns: list[int]) -> None:
-        """Tell subscribers which frames are keyframes."""
-        for instant in capture_ns:
-            self.hub.mark_keyframe(instant)
+    def corrected(self, corrections: ingest_pb2.Corrections) -> None:
+        """Tell the sender and the subscribers which keyframes moved."""
+        publish_corrections(self.hub, corrections)
+        self._recorder.note(corrections)
+        self.changed.fire()
+        if self._sender is not None:
+            self._sender.correct(corrections)
+
+    def viewed(self, view: ingest_pb2.FusedView) -> None:
+        """Record what was fused of a frame whose depth was estimated."""
+        self._recorder.note(view)
+
+    def refined(self, refined: Refined) -> None:
+        """Count what became of a run of refinement."""
+        self._metrics.refinements.labels("accepted" if refined.accepted else "rejected").inc()
+        self._metrics.refined_loops.inc(refined.loops)
+        camera = refined.camera if refined.HasField("camera") else None
+        if not refined.accepted:
+            logger.info("session %s: a refinement was rejected: %s", self.id, refined.reason)
+        elif camera is not None:
+            focal_px = (camera.fx_px, camera.fy_px)
+            logger.info("session %s: refinement finds focal lengths %.1f, %.1f", self.id, *focal_px)
+
+    async def successor(self, reason: str, in_flight: list[Received]) -> Successor | None:
+        """A worker that takes the place of a dead one, if the session is recorded."""
+        if self._state is SessionState.FAILED or self.is_closed:
+            return None
+        self._metrics.worker_deaths.inc(reason != SERVER_RESTARTED)
+        if isinstance(self._recovery, NoRecovery):
+            return None
+        logger.warning("session %s recovers: %s", self.id, reason)
+        self.reason = f"recovering: {reason}"
+        self._set_state(self._state)
+        self._mesh.begin()
+        await self._recorder.drained()
+        return await self._recovery.successor(reason, in_flight, self._counts.answered_frames)
+
+    async def relive(self, past: RecordedPast) -> None:
+        """Publish again what was told of frames before its server ended."""
+        await past.tell(self.hub, self._counts)
+
+    def restored(self) -> None:
+        """Go on."""
+        logger.info("session %s has its map", self.id)
+        self._recovery.end_turn()
+        self.reason = ""
+        self._set_state(self._state)
+
+    def lost(self, received: Received, reason: str) -> None:
+        """Tell the sender of a frame that no worker will answer."""
+        self._drop(received, reason)
 
     def died(self, reason: str, unanswered: list[Received]) -> None:
         """Keep the map so far; tell the sender."""
+        self._recovery.end_turn()
         for received in unanswered:
             self._drop(received, reason)
         if self._state in (SessionState.FINISHED, SessionState.FAILED):
@@ -255,7 +339,6 @@ class Session:
         self.reason = reason
         if not self.is_closed:
             logger.error("session %s failed: %s", self.id, reason)
-            self._metrics.worker_deaths.inc()
         if self._sender is not None:
             self._sender.tell(wire_error(WorkerDied(reason), fatal=True))
         self._set_state(SessionState.FAILED)
@@ -273,6 +356,10 @@ class Session:
             self._set_state(self._state)
 
     # --- everyone's side ---
+
+    async def save(self, folder: Path) -> None:
+        """Have the map written as the newest version in a folder of them. Raises as `query`."""
+        await self._link.query(Query(save=str(folder)))
 
     async def query(self, query: Query) -> list[bytes]:
         """Ask the worker. Raises InputError for what it cannot do, WorkerDied, ServerError."""
@@ -305,7 +392,7 @@ class Session:
         counts, hub = self._counts, self.hub
         return Status(
             state=self._state.value,
-            reason=self.reason,
+            reason=self.reason or self._recorder.failure,
             tracking=counts.tracking_name,
             frames=counts.frames,
             fused=counts.fused,
@@ -321,49 +408,13 @@ class Session:
 
     def info(self) -> maps_pb2.SessionInfo:
         """What the lists of sessions say of it."""
-        status = self.status()
-        return maps_pb2.SessionInfo(
-            session=self.id,
-            name=self.name,
-            state=status.state,
-            reason=status.reason,
-            epoch=self.hub.epoch,
-            revision=self.hub.revision,
-            map_hash=status.map_hash,
-            frames=status.frames,
-            fused=status.fused,
-            dropped=status.dropped,
-            blocks=status.blocks,
-            triangles=status.triangles,
-            subscribers=status.subscribers,
-            voxel_size_m=self.voxel_size_m,
-            created_ns=self.created_ns,
-            tracking=self._counts.tracking,
-            frames_per_s=status.frames_per_s,
-            full=status.full,
-            sensor=self.sensor,
-            units=self.map_frame.units,
-            scale_source=self.map_frame.scale_source,
-            metres_per_unit=self.map_frame.metres_per_unit,
-            camera=self.map_frame.camera if self.map_frame.HasField("camera") else None,
-            camera_guessed=self.map_frame.camera_guessed,
-            depth_source=self.map_frame.depth_source,
-        )
+        return session_info(self, self._counts.tracking)
 
     async def close(self, reason: str) -> None:
         """End the session and its worker; its sender and its subscribers are told."""
         self.is_closed = True
         self._ticking.cancel()
         await self._link.close(reason)
+        await self._recorder.close()
+        self._mesh.close()
         self.changed.fire()
-
-
-def _rows(update: MeshUpdate) -> MeshRows:
-    return MeshRows(
-        np.frombuffer(update.blocks, "<i4").reshape(-1, 3),
-        np.frombuffer(update.vertex_counts, "<u4"),
-        np.frombuffer(update.triangle_counts, "<u4"),
-        np.frombuffer(update.vertices, np.uint8).reshape(-1, 3),
-        np.frombuffer(update.colors, np.uint8).reshape(-1, 3),
-        np.frombuffer(update.triangles, "<u2").reshape(-1, 3),
-    )

@@ -18,13 +18,14 @@ from mapcast_client.columns import require_compression
 from mapcast_client.delta import (
     LAYERS,
     DeltaHead,
+    encode_keyframes,
     encode_mesh,
     encode_status,
     encode_trajectory,
 )
 from mapcast_client.errors import InputError
 from stream.errors import SessionNotFound
-from stream.hub import Cursor, MeshBatch, PoseBatch
+from stream.hub import Cursor
 from stream.metrics import Metrics
 from stream.session import Session
 
@@ -138,8 +139,9 @@ class Follower:
                 if (delay_s := pace.wait_s(time.monotonic())) > 0:
                     await asyncio.sleep(delay_s)
                 sent = 0
-                for layer in self._wants.layers:
-                    sent += await self._send_layer(layer, cursor, send)
+                for layer in LAYERS:
+                    if layer in self._wants.layers:
+                        sent += await self._send_layer(layer, cursor, send)
                 pace.sent(sent, time.monotonic())
                 if self._session.is_closed:
                     raise SessionNotFound(f"session {self._session.id} was deleted")
@@ -150,23 +152,26 @@ class Follower:
             self._metrics.subscribers.dec()
 
     async def _send_layer(self, layer: str, cursor: Cursor, send: Send) -> int:
-        delta = await {"mesh": self._mesh, "trajectory": self._poses, "status": self._status}[
-            layer
-        ](cursor)
+        delta_of = {
+            "mesh": self._mesh,
+            "keyframes": self._keyframes,
+            "trajectory": self._poses,
+            "status": self._status,
+        }
+        delta = await delta_of[layer](cursor)
         if delta is None:
             return 0
         await send(delta)
         self._metrics.delta_bytes.labels(layer).inc(len(delta))
         return len(delta)
 
-    def _head(self, batch: MeshBatch | PoseBatch | None) -> DeltaHead:
+    def _head(self, complete_through: int, is_mesh: bool = False) -> DeltaHead:
         session, hub = self._session, self._session.hub
-        is_mesh = isinstance(batch, MeshBatch)
         return DeltaHead(
             session=session.id,
             epoch=hub.epoch,
             revision=hub.revision,
-            complete_through=hub.revision if batch is None else batch.complete_through,
+            complete_through=complete_through,
             voxel_size_m=session.voxel_size_m,
             map_hash=hub.map_hash,
             world=session.world,
@@ -181,7 +186,8 @@ class Follower:
         batch = hub.take(cursor, self._budget_bytes(), viewpoint_vox)
         if batch is None:
             return None
-        rows, revisions, head = hub.rows(batch.slots), hub.revisions(batch.slots), self._head(batch)
+        rows, revisions = hub.rows(batch.slots), hub.revisions(batch.slots)
+        head = self._head(batch.complete_through, is_mesh=True)
 
         def encode() -> bytes:
             self._metrics.encoded.labels("mesh").inc()
@@ -194,15 +200,27 @@ class Follower:
         cap = self._wants.max_bytes_per_s
         return min(self._message_bytes, int(cap / 2)) if cap else self._message_bytes
 
+    async def _keyframes(self, cursor: Cursor) -> bytes | None:
+        batch = self._session.hub.take_keyframes(cursor)
+        if batch is None:
+            return None
+        head = self._head(batch.complete_through)
+
+        def encode() -> bytes:
+            self._metrics.encoded.labels("keyframes").inc()
+            return encode_keyframes(batch.rows, head, self._wants.compression)
+
+        return await self._cache.get((batch.key, self._wants.compression), encode)
+
     async def _poses(self, cursor: Cursor) -> bytes | None:
         batch = self._session.hub.take_poses(cursor)
         if batch is None:
             return None
-        rows, head = self._session.hub.poses[batch.start : batch.stop], self._head(batch)
+        head = self._head(batch.complete_through)
 
         def encode() -> bytes:
             self._metrics.encoded.labels("trajectory").inc()
-            return encode_trajectory(rows, head, self._wants.compression)
+            return encode_trajectory(batch.rows, head, self._wants.compression)
 
         return await self._cache.get((batch.key, self._wants.compression), encode)
 
@@ -211,10 +229,11 @@ class Follower:
         if version == self._told_status:
             return None
         self._told_status = version
-        status, head = self._session.status(), self._head(None)
+        complete_through = self._session.hub.complete_through(cursor, self._wants.layers)
+        status, head = self._session.status(), self._head(complete_through)
 
         def encode() -> bytes:
             self._metrics.encoded.labels("status").inc()
             return encode_status(status, head, "none")  # one short row
 
-        return await self._cache.get(("status", version, self._session.hub.epoch), encode)
+        return await self._cache.get(("status", version, head.epoch, complete_through), encode)

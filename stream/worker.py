@@ -12,55 +12,43 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from fusion.live_map import FusedFrame, LiveMap
+from fusion.saved_map import SavedMap
 from fusion.warm_up import warm_up
 from mapcast_client.errors import InputError, MapcastError
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration
-from slam.frame import Frame
-from slam.geometry import Mat4
 from slam.imu import ImuSamples
-from slam.tracker import TrackedFrame
 from stream import ipc, worker_pb2
+from stream.checkpoints import Checkpointer, snapshot
+from stream.corrections import CorrectionPublisher
 from stream.depth_thread import DepthThread
+from stream.job import Job, Jobs
 from stream.map_builder import MapBuilder
+from stream.map_follower import MapFollower
 from stream.mesh_publisher import IDLE_S, MeshPublisher, milliseconds_since
+from stream.refinements import finish_refinement, tell_refinements
+from stream.restore import LONG_AGO_NS, Restoring
 from stream.worker_answers import (
     export_answer,
     fused_result,
     raycast_answer,
     refused_result,
+    save_answer,
     trajectory_answer,
 )
 
 CREDITS = 4
 """Frames in the worker at most: one in each stage and one waiting."""
 
+SETTLE_S = 0.5
+
 Action = ingest_pb2.Control.Action
-
-
-@dataclass(slots=True)
-class Job:
-    """A message on its way through the stages."""
-
-    message: worker_pb2.ToWorker
-    calibration: Calibration | None = None
-    """Of the frames decoded by then; None: a camera that is yet to be guessed."""
-    map: LiveMap | None = None
-    """None: there is none yet, or the message was refused before it came to one."""
-    frame: Frame | None = None
-    tracked: TrackedFrame | None = None
-    refused: str = ""
-    stages: ingest_pb2.StageTimes = field(default_factory=ingest_pb2.StageTimes)
-
-
-Jobs = queue.Queue[Job | None]
 
 
 class Worker:
@@ -73,6 +61,7 @@ class Worker:
         self._builder: MapBuilder | None = None
         self._is_lossless = False
         self._publisher: MeshPublisher
+        self._corrections: CorrectionPublisher
         self._queues: list[Jobs] = [queue.Queue(2 * CREDITS) for _ in range(3)]
         self._depth = DepthThread(self._wake_fusion)
         # Owned by `track`.
@@ -80,10 +69,14 @@ class Worker:
         self._no_map = ""
         # Owned by `fuse`.
         self._map: LiveMap | None = None
+        self._follower = MapFollower()
         self._generation = 0
         self._epoch = 0
         self._described = worker_pb2.MapFrame()
-        self._keyframes: Mapping[int, Mat4] = {}
+        self._opening = worker_pb2.Open()
+        self._newest = ingest_pb2.Frame(capture_ns=LONG_AGO_NS)
+        """Index and instant of the newest frame that the map knows."""
+        self._checkpointer: Checkpointer | None = None
 
     def run(self) -> None:
         """Serve until the server closes the pipe."""
@@ -112,22 +105,48 @@ class Worker:
         for stage in stages:
             stage.join()
 
-    def _open(self, settings: ingest_pb2.OpenSession) -> None:
+    def _open(self, request: worker_pb2.Open) -> None:
+        settings = request.settings
         try:
-            builder = MapBuilder(settings, self._vocabulary)
-            if builder.calibration is not None:
+            recording = Path(request.recording) if request.recording else None
+            builder = MapBuilder(settings, self._vocabulary, recording, self._record)
+            restoring = None
+            if request.restore or request.saved_map:
+                restoring = Restoring(request, builder, self._send)
+            elif builder.calibration is not None:
                 self._map = self._tracked_map = builder.build(builder.calibration)
         except MapcastError as error:
             self._send(worker_pb2.FromWorker(refused=worker_pb2.Refused(reason=str(error))))
             return
         self._builder = builder
+        self._epoch, self._opening = request.epoch, request
         self._is_lossless = settings.policy == ingest_pb2.POLICY_LOSSLESS
         self._publisher = MeshPublisher(self._send, settings.fusion.mesh_rate_hz)
+        self._corrections = CorrectionPublisher(self._send, settings.fusion.mesh_rate_hz)
         opened = worker_pb2.Opened(
             credits=CREDITS, voxel_size_m=builder.volume_settings.voxel_size_m
         )
         self._send(worker_pb2.FromWorker(opened=opened))
+        if restoring is not None:
+            self._restore(restoring)
         self._describe_map()
+        if request.checkpoint:
+            self._checkpointer = Checkpointer(request)
+
+    def _restore(self, restoring: Restoring) -> None:
+        """Bring back the map of before, or nothing if no frame of it is known."""
+        restored = restoring.run()
+        done = worker_pb2.Restored(answered_through=LONG_AGO_NS)
+        if restored is not None:
+            self._map = self._tracked_map = restored.live_map
+            self._generation = restored.live_map.generation
+            self._newest = restored.newest
+            self._describe_map()
+            self._publisher.publish_whole(restored.live_map, self._epoch, restored.newest)
+            done = worker_pb2.Restored(
+                answered_through=restored.newest.capture_ns, frames=restored.frames
+            )
+        self._send(worker_pb2.FromWorker(restored=done))
 
     def _pass_on(self, work: Callable[[Job], None], inbox: Jobs, outbox: Jobs) -> None:
         while (job := inbox.get()) is not None:
@@ -183,15 +202,22 @@ class Worker:
         while True:
             self._integrate_estimate()
             if self._map is not None:
+                self._corrections.flush_if_idle(self._map.graph, self._epoch)
                 self._publisher.flush_if_idle(self._map, self._epoch)
+                # A frame whose depth is being estimated counts as known, but is not in the map.
+                if self._checkpointer is not None and self._depth.is_free:
+                    self._checkpointer.offer(self._map, self._newest, self._epoch)
             try:
-                job = inbox.get(timeout=IDLE_S / 2)
+                job = inbox.get(timeout=self._follow_corrections())
             except queue.Empty:
                 continue
             if job is None:
                 self._depth.close()
+                if self._checkpointer is not None:
+                    self._checkpointer.close()
                 if self._map is not None:
                     self._map.close()
+                    self._map.close_refinement()
                 return
             self._finish_job(job)
 
@@ -201,6 +227,7 @@ class Worker:
             return
         action = job.message.control.action
         if action == Action.ACTION_RESET:
+            self._newest = ingest_pb2.Frame(capture_ns=LONG_AGO_NS)  # clocks may begin anew
             self._begin_epoch(job.map)
         elif job.map is not None and job.map is not self._map:  # a guessed camera's first frame
             self._map = job.map
@@ -212,11 +239,16 @@ class Worker:
         elif action == Action.ACTION_FINISH:
             self._integrate_estimate(wait=True)
             if self._map is not None:
+                finish_refinement(self._map, self._follow_corrections)
+                self._map.graph.settle()
+                self._corrections.flush(self._map.graph, self._epoch)
+                self._settle(self._map)
                 self._publisher.flush(self._map, self._epoch)
             self._send(worker_pb2.FromWorker(finished=worker_pb2.Finished(epoch=self._epoch)))
 
     def _fuse(self, job: Job) -> None:
         start = time.perf_counter()
+        self._follower.framed()
         fused = None
         if job.frame is not None and job.tracked is not None:
             assert self._map is not None
@@ -230,7 +262,7 @@ class Worker:
         self._send_result(job, fused)
         if fused is None or self._map is None:
             return
-        self._tell_keyframes(fused.tracked.keyframes)
+        self._corrections.tracked(self._map.graph, self._epoch)
         if fused.request is not None:
             self._depth.begin(self._map, fused.request)
             if self._is_lossless:
@@ -254,6 +286,20 @@ class Worker:
         if is_fused:
             self._publisher.fused(live_map, self._epoch, estimate.request.frame)
 
+    def _follow_corrections(self) -> float:
+        """Move a few views to where their poses are now; how long may be waited after that."""
+        if self._map is None:
+            return IDLE_S / 2
+        if self._follower.tick(self._map, jobs_wait=not self._queues[-1].empty()):
+            self._publisher.changed(self._map, self._epoch)
+        tell_refinements(self._map, self._send)
+        return self._follower.wait_s(self._map)
+
+    def _settle(self, live_map: LiveMap) -> None:
+        """Move all views that are off; what changes is published, so that the server hears us."""
+        while not live_map.settle(SETTLE_S):
+            self._publisher.changed(live_map, self._epoch)
+
     def _wake_fusion(self) -> None:
         """Have the fusing thread look for an estimate; while it has jobs it will anyway."""
         with suppress(queue.Full):
@@ -268,10 +314,14 @@ class Worker:
             self._describe_map()
 
     def _begin_epoch(self, live_map: LiveMap | None) -> None:
+        if self._map is not None and self._map is not live_map:
+            self._map.close_refinement()
         self._map = live_map
         self._generation = 0 if live_map is None else live_map.generation
         self._epoch += 1
-        self._keyframes = {}
+        self._corrections.restart()
+        if self._checkpointer is not None:
+            self._checkpointer.hurry()
         self._describe_map()
         self._publisher.restart(self._epoch)
 
@@ -285,23 +335,23 @@ class Worker:
 
     def _send_result(self, job: Job, fused: FusedFrame | None) -> None:
         frame = job.message.frame
-        result = refused_result(frame, job.refused) if fused is None else fused_result(frame, fused)
+        if fused is None or self._map is None:
+            result = refused_result(frame, job.refused)
+        else:
+            result = fused_result(frame, fused, self._map.graph)
+            self._newest = ingest_pb2.Frame(index=frame.index, capture_ns=frame.capture_ns)
         result.epoch = self._epoch
         result.stages.CopyFrom(job.stages)
         self._send(worker_pb2.FromWorker(result=result))
-
-    def _tell_keyframes(self, keyframes: Mapping[int, Mat4]) -> None:
-        """A tracker decides late that a frame was a keyframe: tell of those since the last call."""
-        if keyframes is not self._keyframes:
-            fresh = worker_pb2.Keyframes(capture_ns=keyframes.keys() - self._keyframes.keys())
-            self._keyframes = keyframes
-            self._send(worker_pb2.FromWorker(keyframes=fresh))
 
     def _answer(self, query: worker_pb2.Query) -> None:
         kind = query.WhichOneof("query")
         if self._map is None:
             error = "no frame has come yet: the camera, and so the map, is not known"
             self._send(worker_pb2.FromWorker(answer=worker_pb2.Answer(id=query.id, error=error)))
+        elif kind == "save":
+            saved = snapshot(self._map, self._newest, self._epoch, self._opening)
+            threading.Thread(target=self._guard, args=(self._save, query, saved)).start()
         elif kind == "export_format":
             arguments = (query, self._map.mesh())
             threading.Thread(target=self._guard, args=(self._export, *arguments)).start()
@@ -312,6 +362,12 @@ class Worker:
 
     def _export(self, query: worker_pb2.Query, mesh: TriangleMesh) -> None:
         self._send(worker_pb2.FromWorker(answer=export_answer(query, mesh)))
+
+    def _record(self, view: ingest_pb2.FusedView) -> None:
+        self._send(worker_pb2.FromWorker(fused_view=view))
+
+    def _save(self, query: worker_pb2.Query, saved: SavedMap) -> None:
+        self._send(worker_pb2.FromWorker(answer=save_answer(query, saved)))
 
     def _send(self, message: worker_pb2.FromWorker) -> None:
         with self._writing:

@@ -1,18 +1,23 @@
 """What a worker answers: the result of a frame, and queries about the map."""
 
 import tempfile
+from pathlib import Path
 
 import numpy as np
 
 from fusion.export import encode_mesh
 from fusion.live_map import FusedFrame, LiveMap
+from fusion.map_versions import MapVersions
+from fusion.saved_map import SavedMap
 from mapcast_client.errors import MapcastError
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import FrameResult
 from slam.camera import Camera
-from slam.geometry import from_pose_vector, pose_vector
+from slam.geometry import from_pose_vector
+from slam.pose_graph import PoseGraph
 from slam.tracker import TrackingState
+from stream.corrections import pose_message
 from stream.worker_pb2 import Answer, Query
 
 LARGE_ANSWER_BYTES = 1 << 20
@@ -36,9 +41,11 @@ NO_POSE = {
     ),
 }
 
+CARRIED = "the tracker has no pose; the frame was found on the surface of the map"
 
-def fused_result(frame: ingest_pb2.Frame, fused: FusedFrame) -> FrameResult:
-    """What became of a frame that was tracked."""
+
+def fused_result(frame: ingest_pb2.Frame, fused: FusedFrame, graph: PoseGraph) -> FrameResult:
+    """What became of a frame that was tracked; `graph` says what it hangs on."""
     result = FrameResult(index=frame.index, capture_ns=frame.capture_ns)
     result.tracking = WIRE_STATE[fused.tracked.state]
     result.inliers, result.keyframe = fused.tracked.inliers, fused.tracked.is_keyframe
@@ -46,9 +53,15 @@ def fused_result(frame: ingest_pb2.Frame, fused: FusedFrame) -> FrameResult:
         result.status = FrameResult.STATUS_NOT_FUSED
         result.reason = NO_POSE[fused.tracked.state]
         return result
-    tx, ty, tz, qx, qy, qz, qw = pose_vector(fused.world_from_camera)
-    pose = ingest_pb2.Pose(tx=tx, ty=ty, tz=tz, qx=qx, qy=qy, qz=qz, qw=qw)
-    result.world_from_camera.CopyFrom(pose)
+    result.world_from_camera.CopyFrom(pose_message(fused.world_from_camera))
+    odom_from_camera = graph.odom_from_camera if fused.is_placed else fused.world_from_camera
+    result.odom_from_camera.CopyFrom(pose_message(odom_from_camera))
+    if fused.is_placed:
+        hang = graph.hang_of(frame.capture_ns)
+        result.keyframe_ns = hang.keyframe_ns
+        result.keyframe_from_camera.CopyFrom(pose_message(hang.keyframe_from_camera))
+    if fused.is_carried:
+        result.reason = CARRIED
     result.status = FrameResult.STATUS_FUSED if fused.is_fused else FrameResult.STATUS_TRACKED
     return result
 
@@ -90,6 +103,16 @@ def export_answer(query: Query, mesh: TriangleMesh) -> Answer:
     answer = Answer(id=query.id)
     try:
         _fill(answer, encode_mesh(mesh, query.export_format))
+    except MapcastError as error:
+        answer.error = str(error)
+    return answer
+
+
+def save_answer(query: Query, saved: SavedMap) -> Answer:
+    """Whether the map was written to the queried folder. Takes seconds for large ones."""
+    answer = Answer(id=query.id)
+    try:
+        MapVersions(Path(query.save)).write(saved)
     except MapcastError as error:
         answer.error = str(error)
     return answer

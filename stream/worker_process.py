@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mapcast_client.errors import InputError, ProtocolError
-from mapcast_client.v1 import ingest_pb2
 from stream import ipc
 from stream.errors import WorkerDied
-from stream.worker_pb2 import FromWorker, Opened, ToWorker
+from stream.worker_pb2 import FromWorker, Open, Opened, ToWorker
 
 logger = logging.getLogger(__name__)
 
+WORKER_MODULE = "stream.worker"
+"""What a worker runs; benches and tests may have others."""
 START_TIMEOUT_S = 120.0
 """Covers compiling the kernels on a machine's very first start."""
 KEPT_LOG_LINES = 20
@@ -38,6 +39,10 @@ class WorkerProcess:
         self._writer = writer
         self._log: deque[str] = deque(maxlen=KEPT_LOG_LINES)
         self._failure = ""
+        self.credits = 0
+        """Frames that it takes at once, since it was opened."""
+        self.is_restoring = False
+        """Whether it was opened to bring back what was there before, and is at it."""
         self._logging = asyncio.create_task(self._keep_log())
 
     @classmethod
@@ -48,7 +53,7 @@ class WorkerProcess:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_BYTES)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "stream.worker", str(theirs.fileno()), str(vocabulary)),
+                *(sys.executable, "-m", WORKER_MODULE, str(theirs.fileno()), str(vocabulary)),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
@@ -85,7 +90,7 @@ class WorkerProcess:
         except (ConnectionError, RuntimeError):
             raise WorkerDied(await self._obituary()) from None
 
-    async def open(self, request: ingest_pb2.OpenSession) -> Opened:
+    async def open(self, request: Open) -> Opened:
         """Begin the session.
 
         Raises InputError for settings that do not do, after which the worker can be asked again,
@@ -99,6 +104,8 @@ class WorkerProcess:
             raise WorkerDied(f"worker did not open within {START_TIMEOUT_S:.0f} s") from None
         if answer.HasField("refused"):
             raise InputError(answer.refused.reason)
+        self.credits = answer.opened.credits
+        self.is_restoring = request.restore or bool(request.saved_map)
         return answer.opened
 
     async def _expect(self, *kinds: str) -> FromWorker:

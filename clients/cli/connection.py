@@ -2,10 +2,11 @@
 
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -51,11 +52,17 @@ class Server:
 
     async def get(self, path: str) -> bytes:
         """GET a path of the HTTP port. Raises ConnectionLost, InputError for a refusal."""
+        return await self.request("GET", path)
+
+    async def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+        """Ask a path of the HTTP port, with JSON in the body. Raises as `get`."""
         trusted = ssl.create_default_context(cafile=self.credentials.ca)
         headers = dict(bearer(self.credentials.token))
         try:
             async with httpx.AsyncClient(timeout=_HTTP_TIMEOUT_S, verify=trusted) as client:
-                answer = await client.get(self.http_url + path, headers=headers)
+                answer = await client.request(
+                    method, self.http_url + path, headers=headers, json=body
+                )
         except httpx.TransportError as error:
             raise ConnectionLost(
                 f"no mapcast server at {self.http_url} ({error}): check the address, or give "

@@ -109,6 +109,15 @@ def check_vocabulary() -> Iterator[Finding]:
         yield Finding("ORB vocabulary", True, f"{found.words:,} words, {path}")
 
 
+def check_refinement() -> Iterator[Finding]:
+    """COLMAP, which refines keyframes in the background."""
+    from slam.refine import why_unavailable
+
+    reason = why_unavailable()
+    detail = reason or f"pycolmap {version('pycolmap')}"
+    yield Finding("refinement", not reason, detail, is_needed=False)
+
+
 def check_web_bundle() -> Iterator[Finding]:
     """The viewer that the server shows at `/`."""
     bundle = web_bundle()
@@ -155,6 +164,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_threading_layer,
     check_orbslam3,
     check_vocabulary,
+    check_refinement,
     check_scratch,
     check_web_bundle,
     check_ports,

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from clients.cli import demo, doctor, export, replay, serve, watch
+from clients.cli import convert, demo, doctor, export, replay, serve, watch
 from clients.cli.bench import command as bench
 from clients.cli.evaluation import evaluation
+from clients.cli.sessions import sessions
 from clients.cli.vocabulary import vocabulary
 from mapcast_client.errors import MapcastError
 
@@ -57,11 +58,13 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
+app.command("convert")(convert.convert)
 app.command("watch")(watch.watch)
 app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.add_typer(evaluation, name="eval")
+app.add_typer(sessions, name="sessions")
 app.add_typer(vocabulary, name="vocabulary")
 
 

@@ -88,6 +88,9 @@ def print_report(report: Report, title: str) -> None:
     scaled = ", scaled to fit" if report.sensor == "mono" else ""
     table.add_row("ATE, live poses", _metres(report.ate_live_rmse_m, scaled))
     table.add_row("ATE, final path", _metres(report.ate_final_rmse_m, scaled))
+    if report.keyframes:
+        moved = f"moved {report.corrections:,} times, by up to {report.largest_correction_m:.3f} m"
+        table.add_row("keyframes", f"{report.keyframes:,}; {moved}")
     table.add_row("speed", f"{report.frames_per_s:.1f} frames/s")
     latency = report.latency_ms
     table.add_row("latency", f"{latency.p50:.0f} ms median, {latency.p95:.0f} ms p95")

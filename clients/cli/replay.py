@@ -151,4 +151,7 @@ def _report(tally: Tally, streamed: StreamedMap, live: Trajectory, sequence: Seq
         rejection=tally.rejection,
         map_frame=MapFrame.of(streamed.info),
         true_scale=true_scale(streamed.trajectory, truth) if is_mono else None,
+        keyframes=tally.moves.keyframes,
+        corrections=tally.moves.corrections,
+        largest_correction_m=round(tally.moves.furthest_m, 4),
     )

@@ -13,8 +13,9 @@ from clients.cli.connection import web_bundle
 from clients.cli.interrupt import on_interrupt
 from clients.cli.options import VocabularyOption
 from clients.cli.progress import console
+from slam.refine import why_unavailable
 from stream.addresses import lan_addresses, with_port
-from stream.config import ServerConfig
+from stream.config import ServerConfig, user_data
 from stream.server import RunningServer
 from stream.server import serve as run_server
 
@@ -63,12 +64,36 @@ def serve(
         Path | None,
         typer.Option("--depth-models", metavar="FOLDER", help="Depth networks, each a NAME.toml."),
     ] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            "--recordings",
+            metavar="FOLDER",
+            help="Where sessions are recorded; without: in your data folder.",
+        ),
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record/--no-record", help="Record what comes, or do not.")
+    ] = True,
+    refine: Annotated[
+        bool | None,
+        typer.Option(
+            "--refine/--no-refine",
+            help="Refine keyframes in the background; without: where pycolmap is installed.",
+        ),
+    ] = None,
     vocabulary: VocabularyOption = None,
 ) -> None:
     """Serve sessions until Ctrl-C: gRPC, WebRTC and WebSocket in; gRPC, WebSocket and REST out."""
     logging.getLogger("stream").setLevel(logging.INFO)
     settings = ServerConfig.load(
         config,
+        defaults={
+            "recordings": user_data() / "recordings",
+            "maps": user_data() / "maps",
+            "refine": not why_unavailable(),
+        },
+        recordings=recordings if record else "off",
         host=host,
         http_port=http_port,
         grpc_port=grpc_port,
@@ -79,6 +104,7 @@ def serve(
         tls_key=key,
         cors_origins=cors_origins,
         depth_models=depth_models,
+        refine=refine,
         vocabulary=vocabulary,
         web_dir=web_bundle(),
     )
@@ -109,6 +135,8 @@ def _introduce(settings: ServerConfig, running: RunningServer) -> None:
         running.grpc_address
     ]:
         _show("gRPC", address)
+    if settings.recordings is not None:
+        _show("recordings", str(settings.recordings))
     if token:
         _show("token", token)
     if running.certificate is not None:

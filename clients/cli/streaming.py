@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from mapcast_client import AsyncClient, AsyncSession, FollowOptions, Map
 from mapcast_client.errors import HashMismatch, InputError
 from mapcast_client.poses import pose_message
 from mapcast_client.v1 import ingest_pb2, maps_pb2
-from replay.sequence import Sequence
+from replay.mcap import McapSequence
+from replay.sequence import Sequence, has_imu
 from slam.trajectory import Trajectory
 
 _CATCH_UP_TIMEOUT_S = 60.0
@@ -47,7 +48,7 @@ class StreamOptions:
     poses: str = "tracked"
     """`given`: the sequence's ground truth goes with each frame."""
     voxel_size_m: float | None = None
-    """Of a map without a scale in its own unit; None: the server chooses."""
+    """Of a map without a scale in its own unit; None: as recorded, or the server chooses."""
     depth: DepthOptions = DepthOptions()
 
     def __post_init__(self) -> None:
@@ -74,7 +75,7 @@ class SequenceStream:
     """One sequence on its way through one server."""
 
     def __init__(self, server: Server, sequence: Sequence, options: StreamOptions) -> None:
-        if options.poses == "given" and sequence.ground_truth is None:
+        if options.poses == "given" and not _has_poses(sequence):
             raise InputError(f"{sequence.name} has no ground truth to give as poses")
         self.tally = Tally()
         self._server = server
@@ -96,7 +97,7 @@ class SequenceStream:
             name=sequence.name,
             policy=options.policy,
             pose_source=options.poses,
-            fusion=ingest_pb2.FusionSettings(voxel_size_m=options.voxel_size_m),
+            fusion=_fusion(sequence, options.voxel_size_m),
             sensor=sequence.sensor,
             depth=options.depth.source,
             model=options.depth.model,
@@ -112,6 +113,7 @@ class SequenceStream:
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(self._follow(session.id, final_hash))
             tasks.create_task(self._take_results(session))
+            tasks.create_task(self._take_corrections(session))
             await self._send_frames(session)
             finished = await session.finish()
             final_hash.set_result(finished.map_hash)
@@ -129,14 +131,17 @@ class SequenceStream:
     async def _send_frames(self, session: AsyncSession) -> None:
         truth = self._poses_by_time() if self._options.poses == "given" else {}
         started_s, first_ns = time.monotonic(), None
+        imu = ImuBatches(self._sequence)
         async with self._frames() as frames:
             async for frame in frames:
-                if self._options.poses == "given":
+                if self._options.poses == "given" and not frame.HasField("world_from_camera"):
                     frame.world_from_camera.CopyFrom(_pose_of(frame, truth))
                 first_ns = frame.capture_ns if first_ns is None else first_ns
                 if self._options.rate > 0:
                     due_s = (frame.capture_ns - first_ns) / 1e9 / self._options.rate
                     await asyncio.sleep(started_s + due_s - time.monotonic())
+                for batch in imu.until(frame.capture_ns):
+                    await session.send_imu(batch)
                 self.tally.add_sent(time.monotonic())
                 await session.send(frame)
 
@@ -160,6 +165,10 @@ class SequenceStream:
     async def _take_results(self, session: AsyncSession) -> None:
         async for result in session.results():
             self.tally.add_result(result, time.monotonic())
+
+    async def _take_corrections(self, session: AsyncSession) -> None:
+        async for corrections in session.corrections():
+            self.tally.add_corrections(corrections)
 
     async def _follow(self, session: str, final_hash: asyncio.Future[int]) -> Map:
         """Follow the map over the WebSocket until it is exact and has the final hash."""
@@ -186,9 +195,41 @@ class SequenceStream:
 
     def _poses_by_time(self) -> dict[int, ingest_pb2.Pose]:
         truth = self._sequence.ground_truth
-        assert truth is not None
+        if truth is None:
+            return {}  # its frames bring them
         instants = truth.capture_ns.tolist()
         return dict(zip(instants, map(pose_message, truth.world_from_camera), strict=True))
+
+
+def _fusion(sequence: Sequence, voxel_size_m: float | None) -> ingest_pb2.FusionSettings:
+    """A recorded session's settings, but for what is asked for; else the server's."""
+    fusion = ingest_pb2.FusionSettings()
+    if isinstance(sequence, McapSequence):
+        fusion.CopyFrom(sequence.settings.fusion)
+    if voxel_size_m is not None:
+        fusion.voxel_size_m = voxel_size_m
+    return fusion
+
+
+class ImuBatches:
+    """The IMU samples of a sequence, those that lead up to each frame at a time."""
+
+    def __init__(self, sequence: Sequence) -> None:
+        self._batches = sequence.imu() if has_imu(sequence) else iter(())
+        self._next = next(self._batches, None)
+
+    def until(self, capture_ns: int) -> Iterator[ingest_pb2.ImuBatch]:
+        """Batches that begin at an instant at the latest, and were not yielded before."""
+        while self._next is not None and self._next.samples[0].capture_ns <= capture_ns:
+            yield self._next
+            self._next = next(self._batches, None)
+
+
+def _has_poses(sequence: Sequence) -> bool:
+    """Whether its true path is known, or else its first frame brings a pose."""
+    if sequence.ground_truth is not None:
+        return True
+    return any(frame.HasField("world_from_camera") for frame in sequence.frames(limit=1))
 
 
 def _pose_of(frame: ingest_pb2.Frame, truth: dict[int, ingest_pb2.Pose]) -> ingest_pb2.Pose:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from clients.cli.keyframe_moves import KeyframeMoves
 from clients.cli.map_frame import MapFrame
-from mapcast_client.poses import pose_matrix
+from mapcast_client.poses import pose_matrix, pose_vector
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import FrameResult
 from slam.trajectory import Trajectory
@@ -54,6 +55,10 @@ class Report:
     map_frame: MapFrame = field(default_factory=MapFrame)
     true_scale: float | None = None
     """Metres of the truth per unit of the final path; None without truth, and for RGB-D."""
+    keyframes: int = 0
+    corrections: int = 0
+    """Times that a keyframe moved after it had been told."""
+    largest_correction_m: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Give what `--json` writes."""
@@ -73,6 +78,7 @@ class Tally:
     state: str = "starting"
     epoch: int = 0
     """The newest that a pose came in: those before it are of another world or unit."""
+    moves: KeyframeMoves = field(default_factory=KeyframeMoves)
     sent: int = 0
     delta_bytes: int = 0
     blocks: int = 0
@@ -100,6 +106,12 @@ class Tally:
             self.rejected += 1
         if result.tracking != ingest_pb2.TRACKING_STATE_UNSPECIFIED:
             self.state = tracking_name(result.tracking)
+
+    def add_corrections(self, corrections: ingest_pb2.Corrections) -> None:
+        """Count keyframes that are new or moved."""
+        for row in corrections.keyframes:
+            pose = pose_vector(row.world_from_keyframe)
+            self.moves.put(corrections.epoch, row.capture_ns, pose)
 
     @property
     def frames_per_s(self) -> float:

@@ -11,9 +11,10 @@ import typer
 from rich.text import Text
 
 from clients.cli.connection import newest_session
+from clients.cli.keyframe_moves import KeyframeMoves
 from clients.cli.options import CaOption, RunningServer, TokenOption
 from clients.cli.progress import console, live_line
-from mapcast_client import FollowOptions, Map, connect
+from mapcast_client import Delta, FollowOptions, KeyframesDelta, Map, connect
 from mapcast_client.client import DEFAULT_ADDRESS
 
 _RATE_OVER_S = 3.0
@@ -41,8 +42,7 @@ async def _watch(session: str | None, server: str, token: str, ca: Path | None) 
         watched = Watched()
         async with live_line(watched.line):
             async for delta in client.follow(session, FollowOptions(reconnect=_RECONNECTS)):
-                watched.followed.apply(delta)
-                watched.add_bytes(delta.size_bytes, time.monotonic())
+                watched.take(delta, time.monotonic())
                 if watched.is_over:
                     break
         status = watched.followed.status
@@ -55,10 +55,19 @@ class Watched:
     """A followed map and the rate at which its deltas come."""
 
     followed: Map = field(default_factory=Map)
+    moves: KeyframeMoves = field(default_factory=KeyframeMoves)
     _sizes: deque[tuple[float, int]] = field(default_factory=deque)
 
+    def take(self, delta: Delta, now_s: float) -> None:
+        """Apply a delta, and count what it brings."""
+        self.followed.apply(delta)
+        if isinstance(delta, KeyframesDelta):
+            for row in delta.rows:
+                self.moves.put(delta.head.epoch, row.capture_ns, row.world_from_keyframe)
+        self.add_bytes(delta.size_bytes, now_s)
+
     def add_bytes(self, size_bytes: int, now_s: float) -> None:
-        """Count a delta."""
+        """Count what came."""
         self._sizes.append((now_s, size_bytes))
         while self._sizes[0][0] < now_s - _RATE_OVER_S:
             self._sizes.popleft()
@@ -78,18 +87,18 @@ class Watched:
         return sum(size for at_s, size in self._sizes if at_s > now_s - _RATE_OVER_S) / _RATE_OVER_S
 
     def line(self) -> Text:
-        """One line: state, size, rate, and whether the map is exact."""
+        """One line: state, whether the map is exact, rate, size; a narrow screen cuts the end."""
         followed, status = self.followed, self.followed.status
         state = "connecting" if status is None else status.state
         if state == "active" and status is not None:
             state = status.tracking or state
         rate = self.bytes_per_s(time.monotonic()) / 1e6
-        line = Text(
-            f"{state:<11} {followed.blocks:,} blocks  {followed.triangles:,} triangles  "
-            f"{len(followed.trajectory):,} poses  {rate:.2f} MB/s  "
-        )
+        line = Text(f"{state:<11} ", no_wrap=True, overflow="ellipsis")
         if followed.is_exact:
-            line.append("hash ok", style="green")
+            line.append("hash ok    ", style="green")
         else:
             line.append("catching up", style="yellow")
-        return line
+        return line.append(
+            f"  {rate:.2f} MB/s  {followed.blocks:,} blocks  {followed.triangles:,} triangles  "
+            f"{followed.frames:,} poses  {self.moves.words()}"
+        )

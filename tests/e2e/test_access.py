@@ -259,7 +259,7 @@ async def serving(token: str) -> AsyncIterator[tuple[psutil.Process, str, str, l
     """A closed `mapcast --verbose serve`, its HTTP and gRPC address, and what it has printed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "clients.cli.main", "--verbose", "serve"),
-        *("--access", "closed", "--http-port", "0", "--grpc-port", "0"),
+        *("--access", "closed", "--http-port", "0", "--grpc-port", "0", "--no-record"),
         env={**os.environ, "MAPCAST_API_TOKEN": token},
         stdout=PIPE,
         stderr=asyncio.subprocess.STDOUT,

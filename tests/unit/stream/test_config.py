@@ -6,7 +6,7 @@ import pytest
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from mapcast_client.errors import InputError
-from stream.config import IceServer, ServerConfig, user_cache
+from stream.config import IceServer, ServerConfig, user_cache, user_data
 
 
 def test_an_override_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
@@ -33,6 +33,8 @@ def test_booleans_of_the_environment(text: str, value: bool) -> None:
         ("message_bytes", 10),
         ("web_dir", Path("/nowhere")),
         ("vocabulary", Path("/nowhere.txt")),
+        ("recordings_bytes", 1000),
+        ("recordings_age_days", 0.0),
     ],
 )
 def test_what_cannot_be_is_named(setting: str, value: object) -> None:
@@ -53,8 +55,22 @@ def test_an_unknown_or_broken_file_is_named(tmp_path: Path) -> None:
             ServerConfig.load(toml, {})
 
 
-def test_the_cache_follows_xdg() -> None:
+def test_the_folders_follow_xdg() -> None:
     assert user_cache({"XDG_CACHE_HOME": "/somewhere"}) == Path("/somewhere/mapcast")
+    assert user_data({"XDG_DATA_HOME": "/somewhere"}) == Path("/somewhere/mapcast")
+    assert user_data({}) == Path.home() / ".local" / "share" / "mapcast"
+
+
+def test_recording_is_off_unless_a_caller_has_a_folder_for_it() -> None:
+    assert ServerConfig().recordings is None
+    defaults = {"recordings": Path("/data")}
+    assert ServerConfig.load(None, {}, defaults).recordings == Path("/data")
+    off = {"MAPCAST_RECORDINGS": "off"}
+    assert ServerConfig.load(None, off, defaults).recordings is None
+    elsewhere = {"MAPCAST_RECORDINGS": "/elsewhere", "MAPCAST_RECORDINGS_BYTES": "16777216"}
+    config = ServerConfig.load(None, elsewhere, defaults)
+    assert (config.recordings, config.recordings_bytes) == (Path("/elsewhere"), 16 << 20)
+    assert ServerConfig.load(None, elsewhere, defaults, recordings="off").recordings is None
 
 
 @pytest.mark.parametrize(

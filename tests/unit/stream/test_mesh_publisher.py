@@ -7,7 +7,7 @@ import numpy as np
 from mapcast_client.rows import MeshRow, MeshRows
 from mapcast_client.v1 import ingest_pb2
 from stream.mesh_publisher import ROWS_IN_PART, MeshPublisher
-from stream.session import _rows
+from stream.mesh_updates import rows_of
 from stream.worker_pb2 import FromWorker
 
 
@@ -15,6 +15,7 @@ class SteppingMap:
     """Stands where a `LiveMap` does: says which of its rows were asked for."""
 
     block_count, is_full = 7, False
+    moved_views, frozen_views, pending_views = 5, 2, 3
 
     def __init__(self, rows: MeshRows) -> None:
         self.rows, self.calls = rows, []
@@ -54,7 +55,7 @@ def test_parts_joined_are_the_rows_and_only_the_last_tells_the_frame() -> None:
     assert [update.is_last for update in updates] == [False, False, True]
     assert {update.epoch for update in updates} == {3}
     assert [update.frame_index for update in updates] == [0, 0, 5]
-    joined = [row for update in updates for row in _rows(update).split()]
+    joined = [row for update in updates for row in rows_of(update).split()]
     assert joined == list(map_.rows.split())
     assert publisher.take_mesh_ms() > 0
     assert publisher.take_mesh_ms() == 0

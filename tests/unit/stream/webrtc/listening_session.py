@@ -19,7 +19,7 @@ from stream.links import whip_path
 from stream.metrics import Metrics
 from stream.rest import create_app
 from stream.sender import Sender
-from stream.session import SessionState
+from stream.session_state import SessionState
 from stream.webrtc.publisher import Publisher
 from stream.webrtc.publishers import Publishers
 from stream.whip import open_publishers
