@@ -41,6 +41,8 @@ MADE_UP = {
     Bench.recover: Path("rendered"),
 }
 """What can be measured on something made up, and on what."""
+NEEDS_TRUTH = (Bench.correct,)
+"""What is measured on that alone: against surfaces that are known exactly."""
 
 
 def bench(
@@ -56,7 +58,7 @@ def bench(
     json: JsonOption = None,
 ) -> None:
     """Measure and compare with the peers, in minutes."""
-    recording = data or _default_recording(MADE_UP.get(name))
+    recording = data or _default_recording(name)
     module = importlib.import_module(f"clients.cli.bench.{name.value}")
     figures: list[Figure] = module.run(recording)
     _print(name.value, figures)
@@ -64,10 +66,10 @@ def bench(
         write_json(json, [figure.to_json() for figure in figures])
 
 
-def _default_recording(made_up: Path | None) -> Path:
+def _default_recording(name: Bench) -> Path:
     folder = os.environ.get(DATA_VARIABLE)
-    if not folder and made_up is not None:
-        return made_up
+    if name in MADE_UP and (not folder or name in NEEDS_TRUTH):
+        return MADE_UP[name]
     if not folder:
         raise InputError(f"no recording: give --data, or set {DATA_VARIABLE} to their folder")
     return Path(folder) / DEFAULT_RECORDING

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -167,14 +168,14 @@ async def _go_on(server: Served, session: AsyncSession, walk: SecondLap) -> _Liv
     frames = walk.frames(start=CLOSES_AT_FRAME)
     start_s, sent = time.monotonic(), 0
     while not following.done():
-        frame = await asyncio.to_thread(next, frames)
-        for _ in range(EVERY - 1):
-            await asyncio.to_thread(next, frames)
+        taken = await asyncio.to_thread(lambda: list(islice(frames, EVERY)))
+        if not taken:
+            break
         await asyncio.sleep(start_s + sent / LIVE_HZ - time.monotonic())
-        await session.send(frame)
+        await session.send(taken[0])
         sent += 1
     elapsed_s = time.monotonic() - start_s
-    moved, followed_at_s = following.result()
+    moved, followed_at_s = await following
     sending.clear()
     await receiving
     return _Live(sent, results, elapsed_s, followed_at_s - start_s, moved)
