@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mapcast_client.v1 import ingest_pb2
+from mapcast_client.v1.ingest_pb2 import FrameResult
 from stream.sender import Sender
 from stream.worker_pb2 import MapFrame, MeshUpdate, Refined
 from stream.worker_process import WorkerProcess
@@ -16,6 +17,16 @@ class Received:
     frame: ingest_pb2.Frame
     sender: Sender
     received_s: float
+
+    def unfused(self, status: FrameResult.Status, reason: str, epoch: int) -> FrameResult:
+        """Its result when the worker is not asked about it."""
+        return FrameResult(
+            index=self.frame.index,
+            capture_ns=self.frame.capture_ns,
+            status=status,
+            reason=reason,
+            epoch=epoch,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +42,7 @@ class Successor:
 class Listener(Protocol):
     """Who is told what the worker says. Called on the event loop; none of these may block it."""
 
-    def answered(self, received: Received, result: ingest_pb2.FrameResult) -> None:
+    def answered(self, received: Received, result: FrameResult) -> None:
         """A frame's result."""
 
     def meshed(self, update: MeshUpdate) -> None:

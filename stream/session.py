@@ -26,7 +26,7 @@ from stream.recorded_past import RecordedPast
 from stream.recorder import NoRecorder, Recorder
 from stream.recovery import NoRecovery, Recovery
 from stream.sender import Sender
-from stream.session_info import session_info
+from stream.session_info import session_info, session_status
 from stream.session_state import SessionState
 from stream.worker_link import SERVER_RESTARTED, WAS_RESET, WorkerLink
 from stream.worker_pb2 import MapFrame, MeshUpdate, Query, Refined
@@ -171,17 +171,12 @@ class Session:
     def _drop(self, received: Received, reason: str) -> None:
         self._counts.dropped += 1
         self._metrics.frames.labels("dropped").inc()
-        frame = received.frame
-        result = FrameResult(index=frame.index, capture_ns=frame.capture_ns, reason=reason)
-        result.status, result.epoch = FrameResult.STATUS_DROPPED, self.hub.epoch
-        self._answer(received, result)
+        self._answer(received, received.unfused(FrameResult.STATUS_DROPPED, reason, self.hub.epoch))
 
     def _reject(self, received: Received, reason: str) -> None:
         """Answer a frame that is not recorded; nor is its answer: another one has its instant."""
         self._metrics.frames.labels("rejected").inc()
-        frame = received.frame
-        result = FrameResult(index=frame.index, capture_ns=frame.capture_ns, reason=reason)
-        result.status, result.epoch = FrameResult.STATUS_REJECTED, self.hub.epoch
+        result = received.unfused(FrameResult.STATUS_REJECTED, reason, self.hub.epoch)
         result.recorded_through = self._recorder.recorded_through
         received.sender.answer(result)
 
@@ -297,8 +292,7 @@ class Session:
         if not refined.accepted:
             logger.info("session %s: a refinement was rejected: %s", self.id, refined.reason)
         elif camera is not None:
-            focal_px = (camera.fx_px, camera.fy_px)
-            logger.info("session %s: refinement finds focal lengths %.1f, %.1f", self.id, *focal_px)
+            logger.info("session %s: refined focal length: %.1f px", self.id, camera.fx_px)
 
     async def successor(self, reason: str, in_flight: list[Received]) -> Successor | None:
         """A worker that takes the place of a dead one, if the session is recorded."""
@@ -389,22 +383,8 @@ class Session:
 
     def status(self) -> Status:
         """The session's health, as the `status` layer tells it."""
-        counts, hub = self._counts, self.hub
-        return Status(
-            state=self._state.value,
-            reason=self.reason or self._recorder.failure,
-            tracking=counts.tracking_name,
-            frames=counts.frames,
-            fused=counts.fused,
-            dropped=counts.dropped,
-            frames_per_s=counts.frames_per_s(time.perf_counter()),
-            latency_ms=counts.latency_ms,
-            blocks=hub.live_blocks,
-            triangles=hub.triangles,
-            subscribers=hub.subscriber_count,
-            full=self._pool_full,
-            map_hash=hub.map_hash,
-        )
+        reason = self.reason or self._recorder.failure
+        return session_status(self.hub, self._counts, self._state, reason, self._pool_full)
 
     def info(self) -> maps_pb2.SessionInfo:
         """What the lists of sessions say of it."""

@@ -1,11 +1,37 @@
-"""What the lists of sessions say of one."""
+"""What is told of a session: its health, and what the lists of sessions say."""
 
+import time
 from typing import TYPE_CHECKING
 
+from mapcast_client.delta import Status
 from mapcast_client.v1 import ingest_pb2, maps_pb2
+from stream.counts import FrameCounts
+from stream.hub import Hub
+from stream.session_state import SessionState
 
 if TYPE_CHECKING:
     from stream.session import Session
+
+
+def session_status(
+    hub: Hub, counts: FrameCounts, state: SessionState, reason: str, is_full: bool
+) -> Status:
+    """A session's health; `is_full`: its pool of blocks is."""
+    return Status(
+        state=state.value,
+        reason=reason,
+        tracking=counts.tracking_name,
+        frames=counts.frames,
+        fused=counts.fused,
+        dropped=counts.dropped,
+        frames_per_s=counts.frames_per_s(time.perf_counter()),
+        latency_ms=counts.latency_ms,
+        blocks=hub.live_blocks,
+        triangles=hub.triangles,
+        subscribers=hub.subscriber_count,
+        full=is_full,
+        map_hash=hub.map_hash,
+    )
 
 
 def session_info(session: "Session", tracking: ingest_pb2.TrackingState) -> maps_pb2.SessionInfo:
