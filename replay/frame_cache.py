@@ -1,6 +1,7 @@
 """Frames that took long to make, kept on disk: one file each, bounded in all, never trusted.
 
-A file that is damaged, or was made by another version, counts as absent.
+A file that is damaged, or was made by another version or for another processor, counts as absent:
+compiled arithmetic rounds differently where a processor has fused multiply-add, say.
 """
 
 import contextlib
@@ -13,7 +14,11 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+import llvmlite.binding as llvm
+import numba
+import numpy as np
 import pyarrow
+import simplejpeg
 import xxhash
 from google.protobuf.message import DecodeError
 
@@ -29,10 +34,13 @@ logger = logging.getLogger(__name__)
 
 
 def key_of(sources: Iterable[Path], settings: str) -> str:
-    """A name that changes with the code that makes the frames and with its settings."""
+    """A name that changes with what makes the frames: settings, code, libraries, processor."""
     digest = hashlib.sha256(settings.encode())
     for path in sorted(sources):
         digest.update(path.read_bytes())
+    for made_by in (numba, np, simplejpeg):
+        digest.update(f"{made_by.__name__} {made_by.__version__}\n".encode())
+    digest.update(f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode())
     return digest.hexdigest()[:20]
 
 

@@ -61,13 +61,18 @@ def test_an_unwritable_folder_is_no_error(tmp_path: Path) -> None:
     assert cache.load(0) is None
 
 
-def test_the_key_follows_code_and_settings(tmp_path: Path) -> None:
+def test_the_key_follows_code_settings_and_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = tmp_path / "a.py"
     source.write_text("x = 1")
     key = key_of([source], "seed=1")
     assert key_of([source], "seed=2") != key
     source.write_text("x = 2")
-    assert key_of([source], "seed=1") != key
+    changed = key_of([source], "seed=1")
+    assert changed != key
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_name", lambda: "another")
+    assert key_of([source], "seed=1") != changed
 
 
 def test_the_room_is_rendered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
