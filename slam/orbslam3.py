@@ -1,5 +1,6 @@
 """Tracking with ORB-SLAM3 (Campos et al. 2021), through its Python binding."""
 
+import ctypes
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -28,6 +29,11 @@ from slam.turned import Turn, landscape
 _KEYFRAMES_PER_POLL = 40
 """Up to so many keyframes are polled at every frame, more of them less often: ≤ 1.5 ms a frame."""
 
+_CAMERA_IS_NEW = ctypes.c_bool.in_dll(
+    ctypes.CDLL(pyorbslam3._core.__file__), "_ZN9ORB_SLAM35Frame21mbInitialComputationsE"
+)
+"""ORB-SLAM3 keeps one camera for all trackers of a process: the first one's, unless this is set."""
+
 _OK = (pyorbslam3.TrackingState.OK, pyorbslam3.TrackingState.OK_KLT)
 
 
@@ -36,7 +42,8 @@ class OrbSlam3Tracker:
 
     tracker_from_camera is relative to the first tracked frame's camera; with an IMU, gravity is
     along the tracker's -Z instead. From the first instant on, the process's file descriptor 1 is
-    diverted: see `divert_native_stdout`.
+    diverted: see `divert_native_stdout`. Trackers that live in a process at the same time must have
+    the same camera.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class OrbSlam3Tracker:
         self._folder = tempfile.TemporaryDirectory(prefix="mapcast-", dir=_memory_backed_folder())
         folder = Path(self._folder.name)
         (folder / "settings.yaml").write_text(settings)
+        _CAMERA_IS_NEW.value = True
         self._slam: pyorbslam3.Slam | None = pyorbslam3.Slam(
             vocabulary, folder / "settings.yaml", sensor.kind
         )

@@ -63,6 +63,7 @@ class Worker:
         self._publisher: MeshPublisher
         self._corrections: CorrectionPublisher
         self._queues: list[Jobs] = [queue.Queue(2 * CREDITS) for _ in range(3)]
+        self._received_jobs = 0
         self._depth = DepthThread(self._wake_fusion)
         # Owned by `track`.
         self._tracked_map: LiveMap | None = None
@@ -70,6 +71,7 @@ class Worker:
         # Owned by `fuse`.
         self._map: LiveMap | None = None
         self._follower = MapFollower()
+        self._finished_jobs = 0
         self._generation = 0
         self._epoch = 0
         self._described = worker_pb2.MapFrame()
@@ -100,6 +102,7 @@ class Worker:
             stage.start()
         with suppress(ConnectionError):  # the server is gone, and did not read what we said last
             while (message := ipc.receive_blocking(self._pipe)) is not None:
+                self._received_jobs += 1
                 decoding.put(Job(message))
         decoding.put(None)
         for stage in stages:
@@ -225,6 +228,7 @@ class Worker:
         kind = job.message.WhichOneof("message")
         if kind is None:  # an estimate is ready
             return
+        self._finished_jobs += 1
         action = job.message.control.action
         if action == Action.ACTION_RESET:
             self._newest = ingest_pb2.Frame(capture_ns=LONG_AGO_NS)  # clocks may begin anew
@@ -248,7 +252,6 @@ class Worker:
 
     def _fuse(self, job: Job) -> None:
         start = time.perf_counter()
-        self._follower.framed()
         fused = None
         if job.frame is not None and job.tracked is not None:
             assert self._map is not None
@@ -290,7 +293,8 @@ class Worker:
         """Move a few views to where their poses are now; how long may be waited after that."""
         if self._map is None:
             return IDLE_S / 2
-        if self._follower.tick(self._map, jobs_wait=not self._queues[-1].empty()):
+        is_tracking = self._finished_jobs < self._received_jobs
+        if self._follower.tick(self._map, not self._queues[-1].empty(), is_tracking):
             self._publisher.changed(self._map, self._epoch)
         tell_refinements(self._map, self._send)
         return self._follower.wait_s(self._map)

@@ -34,7 +34,7 @@ class Run:
         return [answer["state"] for answer in self.answers]
 
 
-def track(views: Views, *arguments: Path) -> Run:
+def track(views: Views, *arguments: Path | str) -> Run:
     """Track in another process: ORB-SLAM3 may crash, and prints. Its stdout must be ours alone."""
     done = subprocess.run(
         [sys.executable, SCRIPT, *arguments],
@@ -70,6 +70,12 @@ def test_a_slide_along_a_wall_is_measured_in_metres(vocabulary: Path) -> None:
     assert np.abs(run.path_m[:, [0, 2]] - truth_m[:, :2]).max() < 0.08
     assert min(answer["inliers"] for answer in run.answers) > 50
     assert run.answers[-1]["keyframes_ns"][0] == run.answers[0]["capture_ns"]
+
+
+def test_a_camera_is_not_taken_for_that_of_an_earlier_tracker(vocabulary: Path) -> None:
+    run = track([(index / 30, 5 * index) for index in range(30)], vocabulary, "--second")
+    assert set(run.states) == {"tracking"}
+    assert run.path_m[-1, 0] == pytest.approx(5 * 29 * METRES_PER_PX, abs=0.08)
 
 
 def test_darkness_before_anything_was_seen_is_initializing(vocabulary: Path) -> None:

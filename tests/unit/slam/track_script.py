@@ -1,11 +1,13 @@
 """Runs ORB-SLAM3 in a process of its own: frames as JSON in, what the tracker said as JSON out.
 
-Usage: track_script.py VOCABULARY [RED_KITCHEN]. A frame is [seconds, view]; a view is pixels along
+Usage: track_script.py VOCABULARY [RED_KITCHEN | --second]. With `--second` another tracker, of a
+camera with twice the focal length, was there before. A frame is [seconds, view]; a view is pixels along
 the wall (or the number of a kitchen frame), or null for black.
 """
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,18 @@ def kitchen_frame(folder: Path, index: int, capture_ns: int, number: int | None)
     return decode_frame(message, KITCHEN)
 
 
-def main(vocabulary: str, *kitchen: str) -> None:
+def track_with_another_camera(vocabulary: Path) -> None:
+    camera = replace(plane_scene.CALIBRATION.camera, fx_px=600.0, fy_px=600.0)
+    tracker = OrbSlam3Tracker(replace(plane_scene.CALIBRATION, camera=camera), vocabulary)
+    for index in range(3):
+        tracker.track(plane_scene.frame(index, 5 * index))
+    tracker.close()
+
+
+def main(vocabulary: str, *arguments: str) -> None:
+    kitchen = [path for path in arguments if path != "--second"]
+    if "--second" in arguments:
+        track_with_another_camera(Path(vocabulary))
     tracker = OrbSlam3Tracker(KITCHEN if kitchen else plane_scene.CALIBRATION, Path(vocabulary))
     graph, map_number = PoseGraph(UPRIGHT), 0
     answers = []
