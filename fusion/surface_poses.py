@@ -128,9 +128,8 @@ class SurfacePoses:
             self._graph.add(frame.index, frame.capture_ns, tracked)
         else:
             self._search_anchor(frame.capture_ns, pose)
-            self._graph.add(
-                frame.index, frame.capture_ns, tracked, pose.world_from_camera, self._anchor_ns
-            )
+            found = self._as_of_graph(pose)
+            self._graph.add(frame.index, frame.capture_ns, tracked, found, self._anchor_ns)
         self._complete[frame.capture_ns] = pose.alignment is not None and pose.alignment.is_complete
         if len(self._complete) > RECENT_VIEWS:
             del self._complete[next(iter(self._complete))]
@@ -179,6 +178,18 @@ class SurfacePoses:
             return True
         placed = self._views.placed(self._anchor_ns)
         return placed is None or self._agree(placed, self._world_of(self._anchor_ns))
+
+    def _as_of_graph(self, pose: SurfacePose) -> Mat4:
+        """Where a frame is to the graph: to its anchor as it was found to the anchor's surface.
+
+        The surface lies where views are in, which may be yet to follow the graph.
+        """
+        if pose.alignment is None or self._anchor_ns is None:
+            return pose.world_from_camera
+        placed = self._views.placed(self._anchor_ns)
+        if placed is None:
+            return pose.world_from_camera
+        return self._world_of(self._anchor_ns) @ inverse(placed) @ pose.world_from_camera
 
     def _agree(self, world_from_a: Mat4, world_from_b: Mat4) -> bool:
         """Whether what two cameras look at is at the same place, to about a voxel."""

@@ -17,7 +17,7 @@ from slam.similarity import scaled
 
 _SOURCES = ("refinement", "alignment")
 _REFINED_MIN_M, _REFINED_MIN_RAD = 2e-4, 1e-4
-_ALIGNED_MIN_M, _ALIGNED_MIN_RAD = 4e-3, 3e-3
+_ALIGNED_MIN_M, _ALIGNED_MIN_RAD = 1.5e-3, 1e-3
 _ALIKE_MAX = 3.0
 """Errors of alignments are alike from one to the next: a chain of them is off by more than each
 would make believe, and must not outweigh a loop for that. So those that span n keyframes count as
@@ -25,6 +25,9 @@ would make believe, and must not outweigh a loop for that. So those that span n 
 
 _REFINED_TOLERANCE = 2.5
 """Refinement has looked at what it takes for a loop, and trackers drift: believe it sooner."""
+_ALIGNED_TOLERANCE = 5.0
+"""Alignments are bounded to centimetres, many of their sigmas; trackers are off by more while they
+put a closed loop right, and the keyframe would go along with them."""
 
 _ROW = np.dtype(
     [
@@ -150,4 +153,5 @@ def _weighed(source: str, edge: Edge) -> Edge:
         edge,
         sigma_m=alike * max(edge.sigma_m, _ALIGNED_MIN_M),
         sigma_rad=alike * max(edge.sigma_rad, _ALIGNED_MIN_RAD),
+        tolerance=_ALIGNED_TOLERANCE,
     )

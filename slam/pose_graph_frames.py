@@ -56,7 +56,15 @@ class FrameTable:
 
     def rows_of(self, capture_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """(N,) rows of frames. Raises InputError if one is not known."""
-        return np.array([self.row_of(instant) for instant in capture_ns.tolist()], np.int64)
+        if len(capture_ns) == 1:
+            return np.array([self.row_of(int(capture_ns[0]))], np.int64)
+        times_ns = self.rows["capture_ns"]
+        rows = np.searchsorted(times_ns, capture_ns)
+        is_known = rows < len(times_ns)
+        is_known[is_known] = times_ns[rows[is_known]] == capture_ns[is_known]
+        if not is_known.all():
+            raise InputError(f"no frame of capture_ns {capture_ns[~is_known][0]} has a pose")
+        return rows
 
     def since(self, capture_ns: int) -> tuple[int, bool]:
         """The first row not before an instant, and whether it is that instant's frame."""
