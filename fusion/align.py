@@ -26,6 +26,9 @@ class AlignmentSettings:
     most_rad: float = 0.05
     """A larger correction is not believed."""
     least_points: int = 200
+    noisiest: float = 1 / 3
+    """In terms of the truncation: points of a larger sigma hardly count. Distances end there, so
+    that their noise pulls to one side."""
     least_share: float = 0.15
     """Of the points must lie in voxels that are known."""
     least_curvature: float = 0.003
@@ -93,14 +96,15 @@ class Aligner:
     def _descend(
         self, field: CpuField, points: NDArray[np.float32], start: Mat4
     ) -> Alignment | None:
-        settings = self._settings
+        settings, truncation_m = self._settings, self._volume.settings.truncation_m
         sigmas_m = sensor_sigma_m(points[:, 2])
+        sigmas_m *= 1 + (sigmas_m / (settings.noisiest * truncation_m)) ** 4
         lever_m = float(np.median(points[:, 2]))
         least_points = max(settings.least_points, settings.least_share * len(points))
         world_from_camera, rms_m, known, directions = start, 0.0, 0, 0
         for _ in range(settings.iterations):
             sampled = field.sample(points, world_from_camera, self._volume.settings.min_weight)
-            sigmas = np.abs(sampled[0]) * (self._volume.settings.truncation_m / sigmas_m)
+            sigmas = np.abs(sampled[0]) * (truncation_m / sigmas_m)
             sigmas = sigmas[np.abs(sampled[0]) < 1]  # NaN is not
             if len(sigmas) < least_points:
                 return None

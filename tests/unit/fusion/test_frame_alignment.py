@@ -1,5 +1,7 @@
 """Aligning a view to a volume: what it finds, what it leaves alone, and what it refuses."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from replay.rendered import CAMERA, RenderedSequence, RenderedSettings
 from slam.camera import Camera
 from slam.frame import Frame
 from slam.geometry import Mat4, inverse, rigid
+from slam.images import decode_frame
 
 SMALL = Camera(160, 120, 150.0, 150.0, 79.5, 59.5)
 DENSE = AlignmentSettings(stride_px=5)
@@ -167,6 +170,24 @@ def test_the_rendered_room_is_found_to_less_than_a_millimetre() -> None:
     distance_m, turn_deg = error(found.world_from_camera, truth[306])
     assert distance_m < 0.001
     assert turn_deg < 0.03
+
+
+def test_what_is_too_far_to_be_measured_well_does_not_make_the_map_drift() -> None:
+    room = RenderedSequence(RenderedSettings(frames=900))
+    truth = room.ground_truth.world_from_camera
+    walls_ahead = [decode_frame(message, room.calibration) for message in room.frames(80, 250)]
+    ends_m = []
+    for noisiest in (AlignmentSettings().noisiest, 10.0):
+        volume, pose = Volume(VolumeSettings(), CAMERA), truth[250]
+        aligner = Aligner(volume, AlignmentSettings(noisiest=noisiest))
+        volume.integrate(walls_ahead[0], pose)
+        for before, frame in pairwise(walls_ahead[::2]):
+            start = pose @ inverse(truth[before.index]) @ truth[frame.index]
+            found = aligner.align(frame, start)
+            pose = start if found is None else found.world_from_camera
+            volume.integrate(frame, pose)
+        ends_m.append(error(pose, truth[frame.index])[0])
+    assert ends_m[0] < 0.5 * ends_m[1]
 
 
 @pytest.mark.parametrize("settings", [{"stride_px": 2}, {"most_m": 0.0}, {"most_rad": 2.0}])

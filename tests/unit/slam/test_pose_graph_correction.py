@@ -1,5 +1,7 @@
 """Constraints of others: the poses that they lead to, and when."""
 
+from dataclasses import replace
+
 import graph_walk
 import numpy as np
 import pytest
@@ -96,6 +98,17 @@ def test_a_loop_that_the_tracker_closes_holds_against_alignments_that_drifted_al
     poses = graph.keyframes()
     gap = inverse(poses[0].world_from_keyframe) @ poses[100].world_from_keyframe
     assert np.linalg.norm(gap[:3, 3]) < 0.1 * gap_m
+
+
+def test_keyframes_stay_where_they_were_found_while_the_tracker_puts_a_loop_right() -> None:
+    graph = walked(TRUTH)
+    alignments = [constraint(TRUTH, first, first + 1, "alignment") for first in range(100)]
+    graph.constrain(replace(each, sigma_m=0.001, sigma_rad=0.0007) for each in alignments)
+    solved(graph)
+    half_corrected = [*TRUTH[:-5], *(moved(0.04) @ pose for pose in TRUTH[-5:])]
+    graph.update(keyframes(half_corrected))
+    solved(graph)
+    assert off_m(graph, TRUTH) < 0.005
 
 
 def test_the_newest_keyframes_follow_the_corrected_ones() -> None:

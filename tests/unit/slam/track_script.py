@@ -1,8 +1,8 @@
 """Runs ORB-SLAM3 in a process of its own: frames as JSON in, what the tracker said as JSON out.
 
 Usage: track_script.py VOCABULARY [RED_KITCHEN | --second]. With `--second` another tracker, of a
-camera with twice the focal length, was there before. A frame is [seconds, view]; a view is pixels along
-the wall (or the number of a kitchen frame), or null for black.
+camera with twice the focal length, was there before. A frame is [seconds, view]; a view is pixels
+along the wall (or the number of a kitchen frame), or null for black.
 """
 
 import json
