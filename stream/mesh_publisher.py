@@ -19,7 +19,7 @@ ROWS_IN_PART = 512
 MESH_SHARE = 1 / 4
 """Of the fusing thread's time, at most."""
 MANY_VIEWS = 100
-MOVING_PERIOD_S = 0.5
+MOVING_PERIOD_S = 1.0
 """Between updates while so many views wait to be moved: each update is of much of the map then."""
 
 

@@ -353,7 +353,8 @@ class WorkerLink:
             try:
                 return await tell(process)
             except WorkerDied:
-                self._is_usable.clear()
+                if process is self._process:  # else its successor is there already
+                    self._is_usable.clear()
 
     def _fail_queries(self, reason: str) -> None:
         for future in self._queries.values():
