@@ -43,6 +43,8 @@ class AlignmentSettings:
     def __post_init__(self) -> None:
         if not 4 <= self.stride_px <= 64:
             raise InputError(f"stride_px is {self.stride_px}, must be 4 to 64")
+        if not 0 < self.noisiest < np.inf:
+            raise InputError(f"noisiest is {self.noisiest}, must be positive")
         if not (0 < self.most_m <= 1 and 0 < self.most_rad <= 1):
             raise InputError(f"most_m is {self.most_m}, most_rad {self.most_rad}: must be 0 to 1")
 
@@ -97,14 +99,14 @@ class Aligner:
         self, field: CpuField, points: NDArray[np.float32], start: Mat4
     ) -> Alignment | None:
         settings, truncation_m = self._settings, self._volume.settings.truncation_m
-        sigmas_m = sensor_sigma_m(points[:, 2])
-        sigmas_m *= 1 + (sigmas_m / (settings.noisiest * truncation_m)) ** 4
+        noise_m = sensor_sigma_m(points[:, 2])
+        sigmas_m = noise_m * (1 + (noise_m / (settings.noisiest * truncation_m)) ** 4)
         lever_m = float(np.median(points[:, 2]))
         least_points = max(settings.least_points, settings.least_share * len(points))
         world_from_camera, rms_m, known, directions = start, 0.0, 0, 0
         for _ in range(settings.iterations):
             sampled = field.sample(points, world_from_camera, self._volume.settings.min_weight)
-            sigmas = np.abs(sampled[0]) * (truncation_m / sigmas_m)
+            sigmas = np.abs(sampled[0]) * (truncation_m / noise_m)
             sigmas = sigmas[np.abs(sampled[0]) < 1]  # NaN is not
             if len(sigmas) < least_points:
                 return None

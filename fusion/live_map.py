@@ -131,7 +131,7 @@ class LiveMap:
         if pose is None:
             return FusedFrame(frame.index, tracked, None)
         if frame.depth is not None:
-            self._views.add(frame, pose.world_from_camera)
+            self._views.add(frame, pose.fits_at)
         if self._surface is not None and frame.depth is not None:
             self._surface.add(frame, tracked, pose)
         else:

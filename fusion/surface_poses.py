@@ -48,12 +48,20 @@ class SurfacePose:
     """Where a frame is."""
 
     world_from_camera: Mat4
+    """As the graph has the world."""
     alignment: Alignment | None = None
     """None: the surface does not tell."""
     is_trackers: bool = False
     """It is where the tracker says: neither aligned nor on from an aligned frame."""
     is_carried: bool = False
     """The tracker has no pose: it is alignment's alone."""
+
+    @property
+    def fits_at(self) -> Mat4:
+        """Where it is to be fused: on the surface, which may be yet to follow the graph."""
+        return (
+            self.world_from_camera if self.alignment is None else self.alignment.world_from_camera
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +120,15 @@ class SurfacePoses:
             start = self._graph.place(frame.capture_ns, tracked)
         if not self._surface_is_settled():
             return SurfacePose(start, None, is_trackers)
-        alignment = self._aligner.align(frame, start)
+        graph_from_surface = self._graph_from_surface()
+        surface_from_graph = inverse(graph_from_surface)
+        alignment = self._aligner.align(frame, surface_from_graph @ start)
         if alignment is None and (predicted := self._predicted(frame)) is not None:
             # Trackers jump, too: where they have just relocalised, by centimetres.
-            alignment = self._aligner.align(frame, predicted)
+            alignment = self._aligner.align(frame, surface_from_graph @ predicted)
         if alignment is None:
             return SurfacePose(start, None, is_trackers)
-        return SurfacePose(alignment.world_from_camera, alignment)
+        return SurfacePose(graph_from_surface @ alignment.world_from_camera, alignment)
 
     def add(self, frame: Frame, tracked: TrackedFrame, pose: SurfacePose) -> None:
         """Take a frame, which `find` found there and which is in the volume now, to the graph."""
@@ -128,8 +138,9 @@ class SurfacePoses:
             self._graph.add(frame.index, frame.capture_ns, tracked)
         else:
             self._search_anchor(frame.capture_ns, pose)
-            found = self._as_of_graph(pose)
-            self._graph.add(frame.index, frame.capture_ns, tracked, found, self._anchor_ns)
+            self._graph.add(
+                frame.index, frame.capture_ns, tracked, pose.world_from_camera, self._anchor_ns
+            )
         self._complete[frame.capture_ns] = pose.alignment is not None and pose.alignment.is_complete
         if len(self._complete) > RECENT_VIEWS:
             del self._complete[next(iter(self._complete))]
@@ -157,12 +168,14 @@ class SurfacePoses:
             return None
         if frame.capture_ns - last.tracked_ns > _DROPOUT_NS:
             return None
-        alignment = self._aligner.align(frame, start, _WIDER)
+        graph_from_surface = self._graph_from_surface()
+        alignment = self._aligner.align(frame, inverse(graph_from_surface) @ start, _WIDER)
         if alignment is None or not alignment.is_complete:
             return None
         if alignment.known_share < _KNOWN_SHARE:
             return None
-        return SurfacePose(alignment.world_from_camera, alignment, is_carried=True)
+        found = graph_from_surface @ alignment.world_from_camera
+        return SurfacePose(found, alignment, is_carried=True)
 
     def _predicted(self, frame: Frame) -> Mat4 | None:
         """Where a frame is if the motion up to the last one goes on; None: that was not aligned."""
@@ -179,17 +192,12 @@ class SurfacePoses:
         placed = self._views.placed(self._anchor_ns)
         return placed is None or self._agree(placed, self._world_of(self._anchor_ns))
 
-    def _as_of_graph(self, pose: SurfacePose) -> Mat4:
-        """Where a frame is to the graph: to its anchor as it was found to the anchor's surface.
-
-        The surface lies where views are in, which may be yet to follow the graph.
-        """
-        if pose.alignment is None or self._anchor_ns is None:
-            return pose.world_from_camera
+    def _graph_from_surface(self) -> Mat4:
+        """How far the surface around, where its view is in, is behind where the graph has it."""
+        if self._anchor_ns is None:
+            return np.eye(4)
         placed = self._views.placed(self._anchor_ns)
-        if placed is None:
-            return pose.world_from_camera
-        return self._world_of(self._anchor_ns) @ inverse(placed) @ pose.world_from_camera
+        return np.eye(4) if placed is None else self._world_of(self._anchor_ns) @ inverse(placed)
 
     def _agree(self, world_from_a: Mat4, world_from_b: Mat4) -> bool:
         """Whether what two cameras look at is at the same place, to about a voxel."""

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+import llvmlite
 import llvmlite.binding as llvm
 import numba
 import numpy as np
@@ -38,7 +39,7 @@ def key_of(sources: Iterable[Path], settings: str) -> str:
     digest = hashlib.sha256(settings.encode())
     for path in sorted(sources):
         digest.update(path.read_bytes())
-    for made_by in (numba, np, simplejpeg):
+    for made_by in (llvmlite, numba, np, simplejpeg):
         digest.update(f"{made_by.__name__} {made_by.__version__}\n".encode())
     digest.update(f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode())
     return digest.hexdigest()[:20]

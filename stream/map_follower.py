@@ -9,7 +9,7 @@ from stream.mesh_publisher import IDLE_S
 TICK_S = 0.01
 """For moving views between two jobs: a live frame waits hardly longer for it."""
 LARGE_VOX = 2.0
-"""What is off by more is seen to be wrong, and moved before anything else but a frame."""
+"""What is off by more is seen to be wrong, and moved between any two jobs."""
 SMALL_SHARE = 0.1
 """Of the time, while a frame is worked on, for what is off by less: trackers adjust poses all the
 time."""
@@ -32,13 +32,13 @@ class MapFollower:
             return IDLE_S / 2
         return TICK_S if self._has_rested else 0.0
 
-    def tick(self, live_map: LiveMap, jobs_wait: bool, is_tracking: bool) -> bool:
+    def tick(self, live_map: LiveMap, jobs_wait: bool, jobs_come: bool) -> bool:
         """Move a few views; whether any moved.
 
-        `jobs_wait`: to be fused now; `is_tracking`: or before long, another stage has some.
+        `jobs_wait`: to be fused now; `jobs_come`: or before long, another stage has some.
         """
         now_s = self._clock()
-        is_patient = jobs_wait or (is_tracking and now_s < self._patient_until_s)
+        is_patient = jobs_wait or (jobs_come and now_s < self._patient_until_s)
         has_moved = live_map.tick(TICK_S, LARGE_VOX if is_patient else 0.0)
         self._has_rested = not has_moved and live_map.graph.is_settled
         if not is_patient:

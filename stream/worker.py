@@ -63,7 +63,7 @@ class Worker:
         self._publisher: MeshPublisher
         self._corrections: CorrectionPublisher
         self._queues: list[Jobs] = [queue.Queue(2 * CREDITS) for _ in range(3)]
-        self._received_jobs = 0
+        self._received_jobs = 0  # `run` counts; `fuse` reads
         self._depth = DepthThread(self._wake_fusion)
         # Owned by `track`.
         self._tracked_map: LiveMap | None = None
@@ -293,8 +293,8 @@ class Worker:
         """Move a few views to where their poses are now; how long may be waited after that."""
         if self._map is None:
             return IDLE_S / 2
-        is_tracking = self._finished_jobs < self._received_jobs
-        if self._follower.tick(self._map, not self._queues[-1].empty(), is_tracking):
+        jobs_come = self._finished_jobs < self._received_jobs
+        if self._follower.tick(self._map, not self._queues[-1].empty(), jobs_come):
             self._publisher.changed(self._map, self._epoch)
         tell_refinements(self._map, self._send)
         return self._follower.wait_s(self._map)

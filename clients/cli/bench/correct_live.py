@@ -34,7 +34,7 @@ FOLLOWING_S = 20.0
 GIVE_UP_S = 120.0
 CAP_BYTES_PER_S = 1_000_000.0
 MOVED_VIEWS = 1000
-"""The farthest off are moved first: these are the ones that were off by 2 to 10 cm."""
+"""Moves. The farthest off go first: these are of the views that were off by 2 to 10 cm."""
 BEGUN_VIEWS = 100
 """Pending views from which on the correction is at work."""
 LEFT_VIEWS = 10
@@ -77,7 +77,8 @@ class _Live:
     results: list[FrameResult]
     elapsed_s: float
     moved_s: float
-    """Until `MOVED_VIEWS` had moved, since the first one; infinity: they ended before."""
+    """Since the first frame, until so many moves were told, which they are once a second; infinity:
+    the frames ended before."""
     followed_s: float
     """Until none waited any more, likewise."""
     moved: float

@@ -190,7 +190,9 @@ def test_what_is_too_far_to_be_measured_well_does_not_make_the_map_drift() -> No
     assert ends_m[0] < 0.5 * ends_m[1]
 
 
-@pytest.mark.parametrize("settings", [{"stride_px": 2}, {"most_m": 0.0}, {"most_rad": 2.0}])
+@pytest.mark.parametrize(
+    "settings", [{"stride_px": 2}, {"most_m": 0.0}, {"most_rad": 2.0}, {"noisiest": 0.0}]
+)
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InputError):
         AlignmentSettings(**settings)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ class MovingMap:
 
 def test_in_a_pause_everything_moves_without_waiting() -> None:
     follower, live_map = MapFollower(), MovingMap(moves=True)
-    assert [follower.tick(live_map, jobs_wait=False, is_tracking=False) for _ in range(3)] == [
+    assert [follower.tick(live_map, jobs_wait=False, jobs_come=False) for _ in range(3)] == [
         True
     ] * 3
     assert live_map.least_vox == [0.0] * 3
@@ -32,7 +32,7 @@ def test_in_a_pause_everything_moves_without_waiting() -> None:
 
 def test_while_jobs_wait_only_large_errors_are_put_right() -> None:
     follower, live_map = MapFollower(), MovingMap(moves=True)
-    follower.tick(live_map, jobs_wait=True, is_tracking=True)
+    follower.tick(live_map, jobs_wait=True, jobs_come=True)
     assert live_map.least_vox == [LARGE_VOX]
 
 
@@ -40,14 +40,14 @@ def test_while_a_frame_is_tracked_small_errors_get_a_small_share() -> None:
     live_map = MovingMap(moves=True)
     follower = MapFollower(count(step=0.01).__next__)  # a tick takes 10 ms
     for _ in range(3):
-        follower.tick(live_map, jobs_wait=False, is_tracking=True)
-    follower.tick(live_map, jobs_wait=False, is_tracking=False)
+        follower.tick(live_map, jobs_wait=False, jobs_come=True)
+    follower.tick(live_map, jobs_wait=False, jobs_come=False)
     assert live_map.least_vox == [0.0, LARGE_VOX, LARGE_VOX, 0.0]
 
 
 def test_a_map_that_has_nothing_to_move_is_left_alone() -> None:
     follower = MapFollower()
     settled, waiting = MovingMap(False, is_following=False), MovingMap(False)
-    follower.tick(settled, jobs_wait=False, is_tracking=False)
-    follower.tick(waiting, jobs_wait=False, is_tracking=False)
+    follower.tick(settled, jobs_wait=False, jobs_come=False)
+    follower.tick(waiting, jobs_wait=False, jobs_come=False)
     assert follower.wait_s(settled) > follower.wait_s(waiting) > 0
