@@ -76,6 +76,7 @@ def write_arrays(path: Path, arrays: Arrays) -> FileRecord:
     """Write arrays into a new file, down to the disk."""
     with path.open("xb") as file:
         hashed = _Hashed(file)
+        # zstandard's types ask for a whole IO; it writes, and reads, and no more.
         with zstandard.ZstdCompressor(_LEVEL).stream_writer(hashed, closefd=False) as compressed:  # type: ignore[arg-type]
             for array in arrays.values():
                 for chunk in _chunks(np.ascontiguousarray(array)):
@@ -117,6 +118,7 @@ def _chunks(array: NDArray[Any]) -> Iterator[memoryview]:
     """A contiguous array's bytes, a megabyte at a time."""
     flat = array.reshape(-1).view(np.uint8)
     for start in range(0, len(flat), _CHUNK_BYTES):
+        # An array is a buffer; typeshed does not know before Python 3.12.
         yield memoryview(flat[start : start + _CHUNK_BYTES])  # type: ignore[arg-type]
 
 

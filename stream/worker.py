@@ -17,10 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from fusion.live_map import FusedFrame, LiveMap
-from fusion.saved_map import SavedMap
 from fusion.warm_up import warm_up
 from mapcast_client.errors import InputError, MapcastError
-from mapcast_client.mesh import TriangleMesh
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration
 from slam.imu import ImuSamples
@@ -355,23 +353,22 @@ class Worker:
             self._send(worker_pb2.FromWorker(answer=worker_pb2.Answer(id=query.id, error=error)))
         elif kind == "save":
             saved = snapshot(self._map, self._newest, self._epoch, self._opening)
-            threading.Thread(target=self._guard, args=(self._save, query, saved)).start()
+            self._reply_later(save_answer, query, saved)
         elif kind == "export_format":
-            arguments = (query, self._map.mesh())
-            threading.Thread(target=self._guard, args=(self._export, *arguments)).start()
+            self._reply_later(export_answer, query, self._map.mesh())
         elif kind == "raycast":
-            self._send(worker_pb2.FromWorker(answer=raycast_answer(query, self._map)))
+            self._reply(raycast_answer, query, self._map)
         else:
-            self._send(worker_pb2.FromWorker(answer=trajectory_answer(query, self._map)))
+            self._reply(trajectory_answer, query, self._map)
 
-    def _export(self, query: worker_pb2.Query, mesh: TriangleMesh) -> None:
-        self._send(worker_pb2.FromWorker(answer=export_answer(query, mesh)))
+    def _reply(self, answer: Callable[..., worker_pb2.Answer], *arguments: object) -> None:
+        self._send(worker_pb2.FromWorker(answer=answer(*arguments)))
+
+    def _reply_later(self, *answer: object) -> None:
+        threading.Thread(target=self._guard, args=(self._reply, *answer)).start()
 
     def _record(self, view: ingest_pb2.FusedView) -> None:
         self._send(worker_pb2.FromWorker(fused_view=view))
-
-    def _save(self, query: worker_pb2.Query, saved: SavedMap) -> None:
-        self._send(worker_pb2.FromWorker(answer=save_answer(query, saved)))
 
     def _send(self, message: worker_pb2.FromWorker) -> None:
         with self._writing:

@@ -1,6 +1,9 @@
 """What all tests share: where the real data is, and the sequences to stream."""
 
 import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,3 +22,19 @@ def data() -> Path:
 def red_kitchen(data: Path) -> Path:
     """700 real RGB-D frames with ground truth."""
     return data / "7scenes-redkitchen"
+
+
+@contextmanager
+def _files_end_at(size_bytes: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture(name="files_end_at")
+def files_end_at_fixture() -> Callable[[int], AbstractContextManager[None]]:
+    """A full disk: no file of this process and its children can grow beyond a size."""
+    return _files_end_at

@@ -3,9 +3,8 @@
 import asyncio
 import itertools
 import os
-import resource
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -152,19 +151,11 @@ async def test_what_was_told_to_be_recorded_is_there_when_the_server_is_killed(
             decode_frame(frame, room.calibration)
 
 
-@contextmanager
-def files_end_at(size_bytes: int) -> Iterator[None]:
-    """A disk on which no file of this process and its children can grow beyond a size."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 async def test_a_full_disk_costs_the_recording_and_says_so(
-    tmp_path: Path, room: Sequence, posed_frames: Frames
+    tmp_path: Path,
+    room: Sequence,
+    posed_frames: Frames,
+    files_end_at: Callable[[int], AbstractContextManager[None]],
 ) -> None:
     recordings = tmp_path / "recordings"
     with files_end_at(2_000_000):

@@ -120,7 +120,7 @@ def _figures(live: _Live, busiest: float, is_exact: bool) -> list[Figure]:
     return [
         Figure("correct: views moved, live", live.moved, "views"),
         _at_most(
-            f"correct: until the {MOVED_VIEWS} off by 2-10 cm have moved, live",
+            f"correct: until {MOVED_VIEWS} moves, the farthest off first, live",
             live.moved_s,
             "s",
             FOLLOWING_S,

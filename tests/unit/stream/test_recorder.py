@@ -1,8 +1,7 @@
 import asyncio
-import resource
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -52,17 +51,6 @@ def a_recorder(
 def recorded(folder: Path) -> list[int]:
     with RecordingReader(folder / "kitchen") as reader:
         return reader.capture_ns.tolist()
-
-
-@contextmanager
-def files_end_at(size_bytes: int) -> Iterator[None]:
-    """A disk on which no file of this process can grow beyond a size."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def test_a_frame_is_on_disk_when_record_returns(tmp_path: Path, metrics: Metrics) -> None:
@@ -118,7 +106,7 @@ async def test_a_disk_that_stands_still_is_given_up(
 
 
 async def test_a_full_disk_ends_the_recording_and_nothing_else(
-    tmp_path: Path, metrics: Metrics
+    tmp_path: Path, metrics: Metrics, files_end_at: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     recorder = a_recorder(tmp_path, metrics)
     with files_end_at(400_000):
