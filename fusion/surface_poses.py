@@ -107,7 +107,8 @@ class SurfacePoses:
         self._anchor_ns: int | None = None
         self._frames_to_search = 0
         self._last: _Last | None = None
-        self._complete: dict[int, bool] = {}
+        self._found: dict[int, Mat4 | None] = {}
+        """Where recent frames fit the surface, if that determines all of their pose."""
         self._known: Mapping[int, Mat4] = {}
 
     def find(self, frame: Frame, tracked: TrackedFrame) -> SurfacePose | None:
@@ -141,9 +142,10 @@ class SurfacePoses:
             self._graph.add(
                 frame.index, frame.capture_ns, tracked, pose.world_from_camera, self._anchor_ns
             )
-        self._complete[frame.capture_ns] = pose.alignment is not None and pose.alignment.is_complete
-        if len(self._complete) > RECENT_VIEWS:
-            del self._complete[next(iter(self._complete))]
+        is_complete = pose.alignment is not None and pose.alignment.is_complete
+        self._found[frame.capture_ns] = pose.fits_at if is_complete else None
+        if len(self._found) > RECENT_VIEWS:
+            del self._found[next(iter(self._found))]
         self._constrain(tracked.keyframes)
         self._note(frame, tracked, pose, last_world)
 
@@ -227,15 +229,20 @@ class SurfacePoses:
         """Tie keyframes that are new to those that saw the surface they were found on."""
         if keyframes is self._known:
             return
-        new = sorted(ns for ns in keyframes.keys() - self._known.keys() if ns in self._complete)
+        new = sorted(ns for ns in keyframes.keys() - self._known.keys() if ns in self._found)
         self._known = keyframes
         self._anchors.keep(new)
         for capture_ns in new:
-            if self._complete[capture_ns]:
-                self._graph.constrain(self._constraints(capture_ns))
+            surface_from_camera = self._found[capture_ns]
+            if surface_from_camera is not None:
+                self._graph.constrain(self._constraints(capture_ns, surface_from_camera))
 
-    def _constraints(self, keyframe_ns: int) -> Iterable[Constraint]:
-        """What a keyframe's own frame was found to be to the keyframes that saw the same."""
+    def _constraints(self, keyframe_ns: int, surface_from_keyframe: Mat4) -> Iterable[Constraint]:
+        """What a keyframe's own frame was found to be to the keyframes that saw the same.
+
+        It was found on their surface, which lies where their views are in: the graph may be about
+        to move one and not the other.
+        """
         world_from_camera = self._world_of(keyframe_ns)
         keyframes = self._graph.keyframes().items()
         earlier = {ns: pose for ns, pose in keyframes if ns < keyframe_ns}
@@ -243,7 +250,10 @@ class SurfacePoses:
         nearest_ns = max(overlaps, key=overlaps.__getitem__, default=None)
         for anchor_ns in {_oldest(overlaps), nearest_ns} - {None}:
             assert anchor_ns is not None
-            anchor_from_keyframe = inverse(self._world_of(anchor_ns)) @ world_from_camera
+            surface_from_anchor = self._views.placed(anchor_ns)
+            if surface_from_anchor is None:
+                surface_from_anchor = self._world_of(anchor_ns)
+            anchor_from_keyframe = inverse(surface_from_anchor) @ surface_from_keyframe
             yield Constraint(
                 "alignment", anchor_ns, keyframe_ns, anchor_from_keyframe, _SIGMA_M, _SIGMA_RAD
             )
