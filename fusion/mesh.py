@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from fusion.volume import BlockIndices, Volume
 from gpu.cpu import Surface
 from gpu.kernels import BLOCK_VOX
-from gpu.kernels.marching_cubes import close_up
 from mapcast_client.mesh import TriangleMesh, number_distinct
 from mapcast_client.rows import MeshRows
 
@@ -30,31 +29,28 @@ class Mesher:
         truncations in sum over its voxels, or a voxel began or ceased to count.
         """
         self._volume = volume
-        self._threshold = np.float32(threshold)
-        max_blocks = volume.settings.max_blocks
-        self._pending = np.zeros(max_blocks, np.float32)
-        self._stale = np.zeros(max_blocks, np.bool_)
-        self._published = np.zeros(max_blocks, np.uint64)
+        self._threshold = threshold
+        self._published = np.zeros(volume.settings.max_blocks, np.uint64)
         self._gone: set[tuple[int, ...]] = set()
 
     def mark(self, touched: BlockIndices) -> None:
         """Note what `Volume.integrate` or `remove` touched."""
-        self._volume.spread_change(touched, self._pending, self._stale)
+        self._volume.spread_change(touched)
 
     def mark_all(self) -> None:
         """Note that every block is new: the volume was restored."""
-        self._stale[: self._volume.block_count] = True
+        self._volume.mark_all()
 
     def changed(self) -> MeshRows:
         """Rows of the blocks that changed beyond the threshold since they were last meshed."""
-        return self._rows(self._pending[: self._volume.block_count] > self._threshold)
+        return self._rows(self._threshold)
 
     def flush(self) -> MeshRows:
         """Rows of all blocks that were touched since they were last meshed.
 
         Afterwards all rows together equal those of the volume meshed from scratch.
         """
-        return self._rows(self._stale[: self._volume.block_count])
+        return self._rows(None)
 
     def release_empty(self) -> None:
         """Give back the places of blocks that no view is in; followers learn of it in time."""
@@ -63,10 +59,10 @@ class Mesher:
             return
         was_shown = self._published[empty] != NOTHING_SHOWN
         self._gone.update(map(tuple, self._volume.block_coords[empty[was_shown]].tolist()))
-        self._volume.release(empty, self._pending, self._stale, self._published)
+        self._volume.release(empty, self._published)
 
-    def _rows(self, dirty: NDArray[np.bool_]) -> MeshRows:
-        blocks = np.flatnonzero(dirty).astype(np.int32)
+    def _rows(self, threshold: float | None) -> MeshRows:
+        blocks = self._volume.take_dirty(threshold)
         rows = self._meshed(blocks) if len(blocks) else MeshRows.empty()
         if self._gone:
             rows = self._with_tombstones(rows)
@@ -75,12 +71,16 @@ class Mesher:
 
     def _meshed(self, blocks: BlockIndices) -> MeshRows:
         """The rows of blocks that look otherwise than when they were last meshed."""
-        self._pending[blocks] = 0
-        self._stale[blocks] = False
-        surface = self._volume.surface(blocks)
-        news = surface.digests != self._published[blocks]
-        self._published[blocks] = surface.digests
-        return _rows_of(self._volume.block_coords[blocks], surface, news)
+        keep, surface = self._volume.news(blocks, self._published)
+        self._published[blocks[keep]] = surface.digests
+        return MeshRows(
+            self._volume.block_coords[blocks[keep]],
+            surface.vertex_counts.astype(np.uint32),
+            surface.triangle_counts.astype(np.uint32),
+            surface.vertices,
+            surface.colors,
+            surface.triangles,
+        )
 
     def _with_tombstones(self, rows: MeshRows) -> MeshRows:
         """Empty rows, too, of the blocks that were given back since and have no row."""
@@ -93,26 +93,6 @@ class Mesher:
             vertex_counts=np.concatenate([rows.vertex_counts, nothing]),
             triangle_counts=np.concatenate([rows.triangle_counts, nothing]),
         )
-
-
-def _rows_of(coords: NDArray[np.int32], surface: Surface, keep: NDArray[np.bool_]) -> MeshRows:
-    """The rows that are kept; `surface` is used up."""
-    vertices, triangles = close_up(
-        keep,
-        surface.vertex_counts,
-        surface.triangle_counts,
-        surface.vertices,
-        surface.colors,
-        surface.triangles,
-    )
-    return MeshRows(
-        coords[keep],
-        surface.vertex_counts[keep].astype(np.uint32),
-        surface.triangle_counts[keep].astype(np.uint32),
-        surface.vertices[:vertices],
-        surface.colors[:vertices],
-        surface.triangles[:triangles],
-    )
 
 
 def extract_mesh(volume: Volume) -> TriangleMesh:

@@ -124,9 +124,7 @@ class Volume:
     @property
     def block_coords(self) -> NDArray[np.int32]:
         """(N, 3) grid coordinates x, y, z of the blocks, by their place in the pool; read-only."""
-        coords = self._blocks.pool.coords[: self.block_count]
-        coords.flags.writeable = False
-        return coords
+        return self._blocks.coords()
 
     def integrate(self, frame: Frame, world_from_camera: Mat4) -> BlockIndices:
         """Fuse one view.
@@ -198,15 +196,32 @@ class Volume:
         """The signed distances at points of views: what a view is aligned to."""
         return self._blocks.field()
 
-    def spread_change(
-        self, touched: BlockIndices, pending: NDArray[np.float32], stale: NDArray[np.bool_]
-    ) -> None:
-        """Hand over how much `touched` blocks changed to the blocks whose mesh shows it.
+    def spread_change(self, touched: BlockIndices) -> None:
+        """Note how much `touched` blocks changed with the blocks whose mesh shows it.
 
-        Adds to `pending` (N,) the summed |Δ distance| in units of the truncation, and sets
-        `stale` (N,), which concerns neighbours too. What was handed over is forgotten.
+        That concerns neighbours, too. The change is the summed |Δ distance| of voxels.
         """
-        self._blocks.spread_change(touched, pending, stale)
+        self._blocks.spread_change(touched)
+
+    def mark_all(self) -> None:
+        """Make every block dirty."""
+        self._blocks.mark_all()
+
+    def take_dirty(self, threshold: float | None) -> BlockIndices:
+        """The (K,) blocks, ascending, that changed by more than a threshold; they are clean then.
+
+        It is in units of the truncation; None: all that changed at all.
+        """
+        return self._blocks.take_dirty(threshold)
+
+    def news(
+        self, blocks: BlockIndices, published: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.bool_], Surface]:
+        """(K,) which blocks look otherwise than their `published` digests, by place, say.
+
+        With their triangles, but without the places of vertices on edges.
+        """
+        return self._blocks.news(blocks, published)
 
     def surface(self, blocks: BlockIndices) -> Surface:
         """The triangles of (K,) blocks. Lorensen & Cline 1987."""
@@ -214,9 +229,7 @@ class Volume:
 
     def voxel_words(self) -> NDArray[np.uint32]:
         """(4, N, 512) copy of the voxels' words: distance sum, counts, two of colour sums."""
-        pool = self._blocks.pool
-        words = (pool.sdf_sum, pool.counts, pool.color_low, pool.color_high)
-        return np.stack([array[: self.block_count].view(np.uint32) for array in words])
+        return self._blocks.words()
 
     def refused_keys(self) -> NDArray[np.int64]:
         """(R,) keys of the blocks that were refused and stay out."""
@@ -245,11 +258,7 @@ class Volume:
             raise InputError("a block is there twice")
         self._blocks.refuse(refused_keys)
         self._refused_blocks = len(refused_keys)
-        pool = self._blocks.pool
-        for array, saved in zip(
-            (pool.sdf_sum, pool.counts, pool.color_low, pool.color_high), words, strict=True
-        ):
-            array[:count] = saved.view(array.dtype)
+        self._blocks.put_words(words)
 
     def clear(self) -> None:
         """Forget everything. Places in the pool are given anew: meshers must be, too."""

@@ -5,7 +5,7 @@ hand in; see `fusion.volume` for the meaning of the numbers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -16,7 +16,13 @@ from gpu.cpu_field import CpuField
 from gpu.kernels import BLOCK_VOX, COORDINATE_LIMIT, KEY_BITS
 from gpu.kernels.allocate import collect_stamped, insert_blocks, touch_blocks
 from gpu.kernels.integrate import integrate_blocks, pack_pixels
-from gpu.kernels.marching_cubes import ROWS, count_surface, spread_change, write_surface
+from gpu.kernels.marching_cubes import (
+    ROWS,
+    close_up,
+    count_surface,
+    spread_change,
+    write_surface,
+)
 from gpu.kernels.pool import EMPTY, Pool
 from gpu.kernels.raycast import TILE_PX, cast_rays, tile_ranges
 from gpu.kernels.release import find_empty, move_entries, release_blocks
@@ -78,6 +84,8 @@ class CpuBlocks:
         self._stamp = 0
         self._thinned = np.zeros(max_blocks, np.bool_)
         self._takes = np.zeros(max_blocks, np.uint32)
+        self._pending = np.zeros(max_blocks, np.float32)
+        self._stale = np.zeros(max_blocks, np.bool_)
         self._refused_keys = np.empty(0, np.int64)
         self.count = 0
 
@@ -194,7 +202,7 @@ class CpuBlocks:
         slots = slots[::-1].copy()
         sources = np.empty_like(slots)
         self.count = int(release_blocks(slots, self.pool, self._stamps, self.count, sources))
-        for column in (self._thinned, *columns):
+        for column in (self._thinned, self._pending, self._stale, *columns):
             move_entries(slots, sources, column)
 
     def integrate(self, touched: NDArray[np.int32], camera_from_world: Mat4, removing: bool) -> int:
@@ -256,11 +264,24 @@ class CpuBlocks:
         matrix = np.array([[fx, 0, cx + 0.5], [0, fy, cy + 0.5], [0, 0, 1]])
         return np.asarray(matrix @ camera_from_world[:3], np.float64)
 
-    def spread_change(
-        self, touched: NDArray[np.int32], pending: NDArray[np.float32], stale: NDArray[np.bool_]
-    ) -> None:
-        """Move the change since the last call to the blocks whose mesh it concerns."""
-        spread_change(touched, self.pool, pending, stale)
+    def spread_change(self, touched: NDArray[np.int32]) -> None:
+        """Note the change since the last call with the blocks whose mesh it concerns."""
+        spread_change(touched, self.pool, self._pending, self._stale)
+
+    def mark_all(self) -> None:
+        """Make every block dirty."""
+        self._stale[: self.count] = True
+
+    def take_dirty(self, threshold: float | None) -> NDArray[np.int32]:
+        """The (K,) slots, ascending, whose change exceeds a threshold; they are clean then.
+
+        It is in truncations, summed over a block's voxels; None: all that are dirty at all.
+        """
+        is_dirty = self._stale if threshold is None else self._pending > np.float32(threshold)
+        slots = np.flatnonzero(is_dirty[: self.count]).astype(np.int32)
+        self._pending[slots] = 0
+        self._stale[slots] = False
+        return slots
 
     def surface(self, blocks: NDArray[np.int32]) -> Surface:
         """Marching cubes over the (K,) slots `blocks`."""
@@ -308,6 +329,35 @@ class CpuBlocks:
             surface.digests,
         )
         return surface
+
+    def news(
+        self, blocks: NDArray[np.int32], published: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.bool_], Surface]:
+        """Which of the (K,) slots look otherwise than `published`, (max_blocks,) digests, says.
+
+        Their surface, without the places of its vertices on edges.
+        """
+        surface = self.surface(blocks)
+        keep = surface.digests != published[blocks]
+        vertices, triangles = close_up(
+            keep,
+            surface.vertex_counts,
+            surface.triangle_counts,
+            surface.vertices,
+            surface.colors,
+            surface.triangles,
+        )
+        return keep, replace(
+            surface,
+            vertex_counts=surface.vertex_counts[keep],
+            triangle_counts=surface.triangle_counts[keep],
+            digests=surface.digests[keep],
+            vertices=surface.vertices[:vertices],
+            colors=surface.colors[:vertices],
+            triangles=surface.triangles[:triangles],
+            along=surface.along[:0],
+            edge_codes=surface.edge_codes[:0],
+        )
 
     def raycast(
         self, camera: Pinhole, world_from_camera: Mat4, camera_from_world: Mat4
@@ -357,6 +407,25 @@ class CpuBlocks:
         )
         return len(coords) - (self.count - before)
 
+    def coords(self) -> NDArray[np.int32]:
+        """(count, 3) x, y, z of the blocks by slot; read-only."""
+        coords = self.pool.coords[: self.count]
+        coords.flags.writeable = False
+        return coords
+
+    def words(self) -> NDArray[np.uint32]:
+        """(4, count, 512) copy of the voxels' words, in the order of `Pool`."""
+        return np.stack([array[: self.count].view(np.uint32) for array in self._words()])
+
+    def put_words(self, words: NDArray[np.uint32]) -> None:
+        """Set what `words` gives."""
+        for array, saved in zip(self._words(), words, strict=True):
+            array[: self.count] = saved.view(array.dtype)
+
+    def _words(self) -> tuple[NDArray[Any], ...]:
+        pool = self.pool
+        return pool.sdf_sum, pool.counts, pool.color_low, pool.color_high
+
     def field(self) -> CpuField:
         """The distances, for views of this camera."""
         grid, camera = self._grid, self._camera
@@ -372,7 +441,8 @@ class CpuBlocks:
         pool.upper[used] = pool.lower[used] = -1
         pool.bucket_keys[:] = EMPTY
         self._stamps[used] = 0
-        self._thinned[used] = False
+        self._thinned[used] = self._stale[used] = False
+        self._pending[used] = 0
         self._refused_keys = np.empty(0, np.int64)
         self.count = 0
 
