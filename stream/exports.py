@@ -7,7 +7,7 @@ import numpy as np
 
 from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
-from mapcast_client.rows import MeshRow, MeshRows
+from mapcast_client.rows import MeshRows, SeparateRows
 from mapcast_client.v1 import ingest_pb2
 from slam.geometry import from_pose_vector
 from slam.trajectory import Trajectory
@@ -44,12 +44,12 @@ async def export_mesh(session: Session, mesh_format: str) -> bytes:
         try:
             (data,) = await session.query(Query(export_format=mesh_format))
         except WorkerDied:
-            rows = session.hub.rows()
+            rows = session.hub.columns()
             return await asyncio.to_thread(_encode_rows, rows, session.voxel_size_m, mesh_format)
     return data
 
 
-def _encode_rows(rows: list[MeshRow], voxel_size_m: float, mesh_format: str) -> bytes:
+def _encode_rows(rows: SeparateRows, voxel_size_m: float, mesh_format: str) -> bytes:
     from fusion.export import encode_mesh  # its package loads the kernels: only when needed
 
     return encode_mesh(TriangleMesh.from_rows(MeshRows.join(rows), voxel_size_m), mesh_format)

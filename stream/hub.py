@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapcast_client.pose_rows import IDENTITY, KeyframeRow, PoseVector, TrajectoryRow, hung, placed
-from mapcast_client.rows import BLOCK_SIZE_VOX, MeshRow
+from mapcast_client.rows import BLOCK_SIZE_VOX, MeshRow, MeshRows, SeparateRows
 from stream.block_table import BlockTable
 from stream.latest_rows import LatestRows
 
-HASH_MODULUS = 1 << 64
 POSES_IN_BATCH = 4096
 
 
@@ -77,10 +76,6 @@ class Hub:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.revision = 0
-        self.map_hash = 0
-        """Sum of the live rows' content hashes, modulo 2⁶⁴."""
-        self.triangles = 0
-        self.live_blocks = 0
         self.poses: LatestRows[TrajectoryRow] = LatestRows()
         self.keyframes: LatestRows[KeyframeRow] = LatestRows()
         self._table = BlockTable()
@@ -91,11 +86,28 @@ class Hub:
         """Cursors that joined and did not leave."""
         return len(self._cursors)
 
-    def rows(self, slots: Iterable[int] | None = None) -> list[MeshRow]:
+    @property
+    def map_hash(self) -> int:
+        """Sum of the live rows' content hashes, modulo 2⁶⁴."""
+        return self._table.map_hash
+
+    @property
+    def triangles(self) -> int:
+        """Of all live rows."""
+        return self._table.triangles
+
+    @property
+    def live_blocks(self) -> int:
+        """How many rows have triangles."""
+        return self._table.live_blocks
+
+    def columns(self, slots: NDArray[np.int64] | None = None) -> SeparateRows:
         """Rows by slot, or of every live block."""
-        if slots is None:
-            return [row for row in self._table.rows if row.triangles]
-        return [self._table.rows[slot] for slot in slots]
+        return self._table.rows(self._table.live() if slots is None else slots)
+
+    def rows(self, slots: NDArray[np.int64] | None = None) -> list[MeshRow]:
+        """The same one by one; slower."""
+        return list(self.columns(slots))
 
     def revisions(self, slots: NDArray[np.int64]) -> NDArray[np.uint64]:
         """When each of the slots last changed."""
@@ -108,30 +120,26 @@ class Hub:
         """
         self.epoch = epoch
         self.revision += 1
-        self.map_hash = self.triangles = self.live_blocks = 0
         self._rescale_path(path_scale)
         self._table = BlockTable()
         for cursor in self._cursors:
             self._rewind(cursor, since=0)
 
     def publish(self, rows: Iterable[MeshRow]) -> None:
+        """Publish rows that are not side by side yet, with their hashes."""
+        separate = SeparateRows.of(rows)
+        self.publish_columns(MeshRows.join(separate), separate.content_hashes())
+
+    def publish_columns(self, rows: MeshRows, content_hashes: NDArray[np.uint64]) -> None:
         """Store rows, one of a block, under the next revision; make them pending for everyone.
 
         Rows that say what is known already are nobody's news.
         """
-        table = self._table
-        hashed = [(row, row.content_hash()) for row in rows]
-        changed = [(row, value) for row, value in hashed if value != table.hash_of(row.block)]
-        if not changed:
+        slots = self._table.replace(rows, content_hashes, self.revision + 1)
+        if not len(slots):
             return
         self.revision += 1
-        slots = table.slots([row for row, _ in changed])
-        table.sizes[slots] = [row.size_bytes for row, _ in changed]
-        table.revisions[slots] = self.revision
-        for slot, (row, content_hash) in zip(slots, changed, strict=True):
-            self._replace(slot, row, content_hash)
-        self.map_hash %= HASH_MODULUS
-        bits = np.zeros(len(table.sizes), np.bool_)
+        bits = np.zeros(len(self._table.revisions), np.bool_)
         bits[slots] = True
         packed = np.packbits(bits)
         for cursor in self._cursors:
@@ -139,19 +147,10 @@ class Hub:
                 cursor.pending = np.pad(cursor.pending, (0, len(packed) - len(cursor.pending)))
             cursor.pending |= packed
 
-    def keep_only(self, blocks: Collection[tuple[int, int, int]]) -> None:
+    def keep_only(self, blocks: Collection[tuple[int, int, int]] | NDArray[np.int32]) -> None:
         """Remove every block that is not among those: they are the whole map."""
-        gone = (row.block for row in self.rows() if row.block not in blocks)
-        self.publish([MeshRow(block, b"", b"", b"") for block in gone])
-
-    def _replace(self, slot: int, row: MeshRow, content_hash: int) -> None:
-        """Put a row where the block's last one was, and keep the sums over all of them."""
-        table = self._table
-        old_row = table.rows[slot]
-        self.map_hash += content_hash - table.hashes[slot]
-        self.triangles += (len(row.triangles) - len(old_row.triangles)) // 6
-        self.live_blocks += bool(row.triangles) - bool(old_row.triangles)
-        table.rows[slot], table.hashes[slot] = row, content_hash
+        gone = MeshRows.tombstones(self._table.live_except(blocks))
+        self.publish_columns(gone, np.zeros(len(gone), np.uint64))
 
     def append_pose(
         self,
@@ -248,7 +247,7 @@ class Hub:
         table = self._table
         lacking = table.revisions > since
         if since == 0:  # it has nothing, so nothing to remove either
-            lacking &= table.sizes > 0
+            lacking &= table.sizes_bytes > 0
         cursor.epoch = self.epoch
         cursor.pending = np.packbits(lacking)
         cursor.poses_through = cursor.keyframes_through = since
@@ -264,13 +263,13 @@ class Hub:
         Rows nearest to `viewpoint_vox` (world position in voxels) come first, else the oldest
         change. `complete_through` is the largest revision with nothing older pending.
         """
-        slots = np.flatnonzero(np.unpackbits(cursor.pending)[: len(self._table.rows)])
+        slots = np.flatnonzero(np.unpackbits(cursor.pending)[: len(self._table)])
         if not len(slots):
             return None
-        sizes = self._table.sizes[slots]
+        sizes = self._table.sizes_bytes[slots]
         if sizes.sum() > budget_bytes:
             slots = slots[self._order(slots, viewpoint_vox)]
-            filled = np.cumsum(self._table.sizes[slots])
+            filled = np.cumsum(self._table.sizes_bytes[slots])
             count = max(1, int(np.searchsorted(filled, budget_bytes, side="right")))
             slots, left = np.sort(slots[:count]), slots[count:]
         else:
@@ -321,7 +320,7 @@ class Hub:
         """The largest revision up to which nothing of these layers is pending."""
         oldest = [self.revision + 1]
         if "mesh" in layers:
-            pending = np.flatnonzero(np.unpackbits(cursor.pending)[: len(self._table.rows)])
+            pending = np.flatnonzero(np.unpackbits(cursor.pending)[: len(self._table)])
             oldest.append(int(self._table.revisions[pending].min(initial=self.revision + 1)))
         if "trajectory" in layers:
             oldest += [row.revision for row in self.poses.after(cursor.poses_through, 1)[0]]

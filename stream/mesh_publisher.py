@@ -10,6 +10,7 @@ from mapcast_client.rows import MeshRows
 from mapcast_client.v1 import ingest_pb2
 from slam.frame import Frame
 from stream import worker_pb2
+from stream.mesh_columns import update_of
 
 DEFAULT_MESH_RATE_HZ = 20.0
 """At most; of a 30 Hz camera it meshes every second frame."""
@@ -117,14 +118,15 @@ def _parts(rows: MeshRows) -> Iterator[worker_pb2.MeshUpdate]:
         stop = min(start + ROWS_IN_PART, len(rows))
         vertices = slice(vertex_starts[start], vertex_starts[stop])
         triangles = slice(triangle_starts[start], triangle_starts[stop])
-        yield worker_pb2.MeshUpdate(
-            blocks=rows.blocks[start:stop].tobytes(),
-            vertex_counts=rows.vertex_counts[start:stop].tobytes(),
-            triangle_counts=rows.triangle_counts[start:stop].tobytes(),
-            vertices=rows.vertices[vertices].tobytes(),
-            colors=rows.colors[vertices].tobytes(),
-            triangles=rows.triangles[triangles].tobytes(),
+        part = MeshRows(
+            rows.blocks[start:stop],
+            rows.vertex_counts[start:stop],
+            rows.triangle_counts[start:stop],
+            rows.vertices[vertices],
+            rows.colors[vertices],
+            rows.triangles[triangles],
         )
+        yield update_of(part)
 
 
 def milliseconds_since(start_s: float) -> float:

@@ -186,7 +186,7 @@ class Follower:
         batch = hub.take(cursor, self._budget_bytes(), viewpoint_vox)
         if batch is None:
             return None
-        rows, revisions = hub.rows(batch.slots), hub.revisions(batch.slots)
+        rows, revisions = hub.columns(batch.slots), hub.revisions(batch.slots)
         head = self._head(batch.complete_through, is_mesh=True)
 
         def encode() -> bytes:

@@ -82,16 +82,18 @@ class Restored(_message.Message):
     def __init__(self, answered_through: _Optional[int] = ..., frames: _Optional[int] = ...) -> None: ...
 
 class Refined(_message.Message):
-    __slots__ = ("accepted", "reason", "loops", "camera")
+    __slots__ = ("accepted", "reason", "loops", "offer", "why_no_offer")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     LOOPS_FIELD_NUMBER: _ClassVar[int]
-    CAMERA_FIELD_NUMBER: _ClassVar[int]
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    WHY_NO_OFFER_FIELD_NUMBER: _ClassVar[int]
     accepted: bool
     reason: str
     loops: int
-    camera: _ingest_pb2.Camera
-    def __init__(self, accepted: _Optional[bool] = ..., reason: _Optional[str] = ..., loops: _Optional[int] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ...) -> None: ...
+    offer: _ingest_pb2.CalibrationOffer
+    why_no_offer: str
+    def __init__(self, accepted: _Optional[bool] = ..., reason: _Optional[str] = ..., loops: _Optional[int] = ..., offer: _Optional[_Union[_ingest_pb2.CalibrationOffer, _Mapping]] = ..., why_no_offer: _Optional[str] = ...) -> None: ...
 
 class Opened(_message.Message):
     __slots__ = ("credits", "voxel_size_m")
@@ -128,7 +130,7 @@ class MapFrame(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ..., rescaled_by: _Optional[float] = ...) -> None: ...
 
 class MeshUpdate(_message.Message):
-    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last", "is_whole", "moved_views", "frozen_views", "pending_views")
+    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last", "is_whole", "moved_views", "frozen_views", "pending_views", "content_hashes")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
     VERTEX_COUNTS_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +148,7 @@ class MeshUpdate(_message.Message):
     MOVED_VIEWS_FIELD_NUMBER: _ClassVar[int]
     FROZEN_VIEWS_FIELD_NUMBER: _ClassVar[int]
     PENDING_VIEWS_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_HASHES_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     blocks: bytes
     vertex_counts: bytes
@@ -163,7 +166,8 @@ class MeshUpdate(_message.Message):
     moved_views: int
     frozen_views: int
     pending_views: int
-    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ..., is_last: _Optional[bool] = ..., is_whole: _Optional[bool] = ..., moved_views: _Optional[int] = ..., frozen_views: _Optional[int] = ..., pending_views: _Optional[int] = ...) -> None: ...
+    content_hashes: bytes
+    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ..., is_last: _Optional[bool] = ..., is_whole: _Optional[bool] = ..., moved_views: _Optional[int] = ..., frozen_views: _Optional[int] = ..., pending_views: _Optional[int] = ..., content_hashes: _Optional[bytes] = ...) -> None: ...
 
 class Query(_message.Message):
     __slots__ = ("id", "export_format", "raycast", "trajectory", "save")

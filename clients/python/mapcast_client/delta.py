@@ -4,9 +4,8 @@ Each message is one self-contained Arrow IPC stream, a schema and one record bat
 proto/mapcast/v1/MAP_DELTA.md fixes it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from mapcast_client.pose_rows import (
     pose_columns,
     read_pose_rows,
 )
-from mapcast_client.rows import BLOCK_SIZE_VOX, MeshRow, MeshRows
+from mapcast_client.rows import BLOCK_SIZE_VOX, MeshRow, MeshRows, SeparateRows
 
 LAYERS = ("mesh", "keyframes", "trajectory", "status")
 VERSION = "1"
@@ -160,7 +159,7 @@ Delta = MeshDelta | TrajectoryDelta | KeyframesDelta | StatusDelta | UnknownDelt
 
 
 def encode_mesh(
-    rows: Sequence[MeshRow],
+    rows: Iterable[MeshRow],
     revisions: Sequence[int] | NDArray[np.uint64],
     head: DeltaHead,
     compression: str = "zstd",
@@ -170,15 +169,13 @@ def encode_mesh(
     Raises InputError for an unknown compression or a column of 2 GiB and more.
     """
     require_compression(compression)
-    blocks = np.fromiter(
-        chain.from_iterable(row.block for row in rows), np.int32, count=3 * len(rows)
-    )
+    rows = SeparateRows.of(rows)
     columns = [
-        list_array(blocks, 3),
+        list_array(rows.blocks.ravel(), 3),
         pa.array(np.asarray(revisions, np.uint64)),
-        binary_array([row.vertices for row in rows], "vertices"),
-        binary_array([row.colors for row in rows], "colors"),
-        binary_array([row.triangles for row in rows], "triangles"),
+        binary_array(rows.vertices, "vertices"),
+        binary_array(rows.colors, "colors"),
+        binary_array(rows.triangles, "triangles"),
     ]
     return write_batch(columns, _MESH_SCHEMA, _metadata(head, "mesh"), compression)
 

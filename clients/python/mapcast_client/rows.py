@@ -1,15 +1,16 @@
 """Mesh rows: the latest triangles of each voxel block, side by side in flat arrays."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
 _HASH_HEAD = Struct("<3iI")
+_ALL = slice(None)
 
 BLOCK_SIZE_VOX = 8
 VERTEX_STEPS = 31
@@ -43,52 +44,105 @@ class MeshRows:
     @classmethod
     def empty(cls) -> Self:
         """No rows."""
+        return cls.tombstones(np.zeros((0, 3), np.int32))
+
+    @classmethod
+    def tombstones(cls, blocks: NDArray[np.int32]) -> Self:
+        """Rows of blocks (K, 3) that have no surface any more."""
         return cls(
-            np.zeros((0, 3), np.int32),
-            np.zeros(0, np.uint32),
-            np.zeros(0, np.uint32),
+            blocks,
+            np.zeros(len(blocks), np.uint32),
+            np.zeros(len(blocks), np.uint32),
             np.zeros((0, 3), np.uint8),
             np.zeros((0, 3), np.uint8),
             np.zeros((0, 3), np.uint16),
         )
 
     @classmethod
-    def join(cls, rows: Sequence["MeshRow"]) -> Self:
+    def join(cls, rows: Iterable["MeshRow"]) -> Self:
         """Put rows side by side: the inverse of `split`."""
+        rows = SeparateRows.of(rows)
+        vertices, colors, triangles = map(b"".join, (rows.vertices, rows.colors, rows.triangles))
         return cls(
-            np.array([row.block for row in rows], np.int32).reshape(-1, 3),
-            np.array([len(row.vertices) // 3 for row in rows], np.uint32),
-            np.array([len(row.triangles) // 6 for row in rows], np.uint32),
-            np.frombuffer(b"".join(row.vertices for row in rows), np.uint8).reshape(-1, 3),
-            np.frombuffer(b"".join(row.colors for row in rows), np.uint8).reshape(-1, 3),
-            np.frombuffer(b"".join(row.triangles for row in rows), "<u2").reshape(-1, 3),
+            rows.blocks,
+            (_lengths(rows.vertices) // 3).astype(np.uint32),
+            (_lengths(rows.triangles) // 6).astype(np.uint32),
+            np.frombuffer(vertices, np.uint8).reshape(-1, 3),
+            np.frombuffer(colors, np.uint8).reshape(-1, 3),
+            np.frombuffer(triangles, "<u2").reshape(-1, 3),
         )
 
     def split(self) -> Iterator["MeshRow"]:
         """Each row with bytes of its own."""
-        vertices, colors, triangles = (
-            a.tobytes() for a in (self.vertices, self.colors, self.triangles)
+        return iter(self.separate())
+
+    def separate(self, which: NDArray[np.bool_] | slice = _ALL) -> "SeparateRows":
+        """Some rows, each with bytes of its own, still in columns."""
+        return SeparateRows(
+            self.blocks[which],
+            _cut(self.vertices, self.vertex_counts, which),
+            _cut(self.colors, self.vertex_counts, which),
+            _cut(self.triangles, self.triangle_counts, which),
         )
-        vertex_spans = _spans(3 * self.vertex_counts.astype(np.int64))
-        triangle_spans = _spans(6 * self.triangle_counts.astype(np.int64))
-        columns = zip(
-            map(tuple, self.blocks.tolist()),
-            [vertices[span] for span in vertex_spans],
-            [colors[span] for span in vertex_spans],
-            [triangles[span] for span in triangle_spans],
-            strict=True,
-        )
+
+
+@dataclass(frozen=True, slots=True)
+class SeparateRows:
+    """K rows, each with bytes of its own, in columns: quicker to make than K `MeshRow`."""
+
+    blocks: NDArray[np.int32]
+    """(K, 3) grid coordinates x, y, z."""
+    vertices: Sequence[bytes]
+    colors: Sequence[bytes]
+    triangles: Sequence[bytes]
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __iter__(self) -> Iterator["MeshRow"]:
+        blocks = map(tuple, self.blocks.tolist())
+        columns = zip(blocks, self.vertices, self.colors, self.triangles, strict=True)
         return map(MeshRow._make, columns)
 
+    @classmethod
+    def of(cls, rows: Iterable["MeshRow"]) -> "SeparateRows":
+        """Put rows in columns, unless they are."""
+        if isinstance(rows, SeparateRows):
+            return rows
+        blocks, *payloads = tuple(zip(*rows, strict=True)) or ((), (), (), ())
+        return cls(np.array(blocks, np.int32).reshape(-1, 3), *payloads)
 
-def _spans(lengths: NDArray[np.int64]) -> list[slice]:
-    """Where each of some stretches, one behind the other, lies."""
-    ends = np.cumsum(lengths).tolist()
-    return list(map(slice, [0, *ends[:-1]], ends))
+    def content_hashes(self) -> NDArray[np.uint64]:
+        """(K,) what `MeshRow.content_hash` is of each."""
+        vertex_counts = (_lengths(self.vertices) // 3).tolist()
+        heads = map(_HASH_HEAD.pack, *self.blocks.T.tolist(), vertex_counts)
+        contents = map(
+            b"".join, zip(heads, self.vertices, self.colors, self.triangles, strict=True)
+        )
+        hashes = np.fromiter(map(xxhash.xxh64_intdigest, contents), np.uint64, len(self))
+        hashes[_lengths(self.triangles) == 0] = 0
+        return hashes
+
+
+def _lengths(payloads: Sequence[bytes]) -> NDArray[np.int64]:
+    """(K,) the length of each."""
+    return np.fromiter(map(len, payloads), np.int64, len(payloads))
+
+
+def _cut(
+    column: NDArray[Any], counts: NDArray[np.uint32], which: NDArray[np.bool_] | slice
+) -> list[bytes]:
+    """The bytes of some of several stretches, each of so many entries, one behind the other."""
+    data = column.ravel().view(np.uint8).data
+    lengths = column.itemsize * column.shape[1] * counts.astype(np.int64)
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    pairs = zip(starts[which].tolist(), ends[which].tolist(), strict=True)
+    return [data[start:end].tobytes() for start, end in pairs]
 
 
 class MeshRow(NamedTuple):
-    """One block's triangles, encoded as they travel. A tuple: thousands are made in a second."""
+    """One block's triangles, encoded as they travel."""
 
     block: tuple[int, int, int]
     vertices: bytes

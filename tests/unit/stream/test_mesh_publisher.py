@@ -6,8 +6,8 @@ import numpy as np
 
 from mapcast_client.rows import MeshRow, MeshRows
 from mapcast_client.v1 import ingest_pb2
+from stream.mesh_columns import hashes_of, rows_of
 from stream.mesh_publisher import ROWS_IN_PART, MeshPublisher
-from stream.mesh_updates import rows_of
 from stream.worker_pb2 import FromWorker
 
 
@@ -57,6 +57,8 @@ def test_parts_joined_are_the_rows_and_only_the_last_tells_the_frame() -> None:
     assert [update.frame_index for update in updates] == [0, 0, 5]
     joined = [row for update in updates for row in rows_of(update).split()]
     assert joined == list(map_.rows.split())
+    hashes = [value for update in updates for value in hashes_of(update).tolist()]
+    assert hashes == [row.content_hash() for row in joined]
     assert publisher.take_mesh_ms() > 0
     assert publisher.take_mesh_ms() == 0
 

@@ -17,6 +17,7 @@ from replay.recording_writer import RecordingWriter
 from replay.retention import Retention
 from stream.config import ServerConfig
 from stream.listener import Received, Successor
+from stream.mesh_columns import update_of
 from stream.metrics import Metrics
 from stream.recorder import NoRecorder, Recorder
 from stream.sender import Sender
@@ -190,17 +191,9 @@ async def test_a_live_frame_that_will_not_be_recorded_is_not_fused(
 def whole_update(block: int, is_last: bool) -> MeshUpdate:
     """A part of an update of all there is, with one block."""
     rows = MeshRows.join([MeshRow((block, 0, 0), bytes(9), bytes(9), bytes(6))])
-    return MeshUpdate(
-        epoch=1,
-        blocks=rows.blocks.tobytes(),
-        vertex_counts=rows.vertex_counts.tobytes(),
-        triangle_counts=rows.triangle_counts.tobytes(),
-        vertices=rows.vertices.tobytes(),
-        colors=rows.colors.tobytes(),
-        triangles=rows.triangles.tobytes(),
-        is_whole=True,
-        is_last=is_last,
-    )
+    update = update_of(rows)
+    update.epoch, update.is_whole, update.is_last = 1, True, is_last
+    return update
 
 
 async def test_blocks_of_a_whole_update_that_was_never_finished_are_not_kept() -> None:

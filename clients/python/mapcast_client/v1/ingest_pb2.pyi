@@ -91,20 +91,22 @@ class ClientMessage(_message.Message):
     def __init__(self, open: _Optional[_Union[OpenSession, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., control: _Optional[_Union[Control, _Mapping]] = ..., imu: _Optional[_Union[ImuBatch, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("opened", "result", "flow", "error", "finished", "corrections")
+    __slots__ = ("opened", "result", "flow", "error", "finished", "corrections", "calibration_offer")
     OPENED_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     FLOW_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     CORRECTIONS_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_OFFER_FIELD_NUMBER: _ClassVar[int]
     opened: Opened
     result: FrameResult
     flow: Flow
     error: Error
     finished: Finished
     corrections: Corrections
-    def __init__(self, opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[FrameResult, _Mapping]] = ..., flow: _Optional[_Union[Flow, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., corrections: _Optional[_Union[Corrections, _Mapping]] = ...) -> None: ...
+    calibration_offer: CalibrationOffer
+    def __init__(self, opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[FrameResult, _Mapping]] = ..., flow: _Optional[_Union[Flow, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., corrections: _Optional[_Union[Corrections, _Mapping]] = ..., calibration_offer: _Optional[_Union[CalibrationOffer, _Mapping]] = ...) -> None: ...
 
 class OpenSession(_message.Message):
     __slots__ = ("session", "name", "sensor", "calibration", "policy", "pose_source", "fusion", "depth", "scene_depth_m", "map", "localization_only", "refine")
@@ -191,6 +193,16 @@ class Calibration(_message.Message):
     frame_rate_hz: float
     imu: ImuCalibration
     def __init__(self, camera: _Optional[_Union[Camera, _Mapping]] = ..., depth_scale_m: _Optional[float] = ..., depth_invalid: _Optional[int] = ..., frame_rate_hz: _Optional[float] = ..., imu: _Optional[_Union[ImuCalibration, _Mapping]] = ...) -> None: ...
+
+class CalibrationOffer(_message.Message):
+    __slots__ = ("camera", "keyframes", "reprojection_px")
+    CAMERA_FIELD_NUMBER: _ClassVar[int]
+    KEYFRAMES_FIELD_NUMBER: _ClassVar[int]
+    REPROJECTION_PX_FIELD_NUMBER: _ClassVar[int]
+    camera: Camera
+    keyframes: int
+    reprojection_px: float
+    def __init__(self, camera: _Optional[_Union[Camera, _Mapping]] = ..., keyframes: _Optional[int] = ..., reprojection_px: _Optional[float] = ...) -> None: ...
 
 class ImuCalibration(_message.Message):
     __slots__ = ("camera_from_imu", "rate_hz", "gyroscope_noise", "accelerometer_noise", "gyroscope_walk", "accelerometer_walk")

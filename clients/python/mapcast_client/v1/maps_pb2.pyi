@@ -24,7 +24,7 @@ class GetSessionRequest(_message.Message):
     def __init__(self, session: _Optional[str] = ...) -> None: ...
 
 class SessionInfo(_message.Message):
-    __slots__ = ("session", "name", "state", "reason", "epoch", "revision", "map_hash", "frames", "fused", "dropped", "blocks", "triangles", "subscribers", "voxel_size_m", "created_ns", "tracking", "frames_per_s", "full", "sensor", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source")
+    __slots__ = ("session", "name", "state", "reason", "epoch", "revision", "map_hash", "frames", "fused", "dropped", "blocks", "triangles", "subscribers", "voxel_size_m", "created_ns", "tracking", "frames_per_s", "full", "sensor", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source", "calibration_offer")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class SessionInfo(_message.Message):
     CAMERA_FIELD_NUMBER: _ClassVar[int]
     CAMERA_GUESSED_FIELD_NUMBER: _ClassVar[int]
     DEPTH_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_OFFER_FIELD_NUMBER: _ClassVar[int]
     session: str
     name: str
     state: str
@@ -75,7 +76,8 @@ class SessionInfo(_message.Message):
     camera: _ingest_pb2.Camera
     camera_guessed: bool
     depth_source: str
-    def __init__(self, session: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., map_hash: _Optional[int] = ..., frames: _Optional[int] = ..., fused: _Optional[int] = ..., dropped: _Optional[int] = ..., blocks: _Optional[int] = ..., triangles: _Optional[int] = ..., subscribers: _Optional[int] = ..., voxel_size_m: _Optional[float] = ..., created_ns: _Optional[int] = ..., tracking: _Optional[_Union[_ingest_pb2.TrackingState, str]] = ..., frames_per_s: _Optional[float] = ..., full: _Optional[bool] = ..., sensor: _Optional[_Union[_ingest_pb2.Sensor, str]] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ...) -> None: ...
+    calibration_offer: _ingest_pb2.CalibrationOffer
+    def __init__(self, session: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., map_hash: _Optional[int] = ..., frames: _Optional[int] = ..., fused: _Optional[int] = ..., dropped: _Optional[int] = ..., blocks: _Optional[int] = ..., triangles: _Optional[int] = ..., subscribers: _Optional[int] = ..., voxel_size_m: _Optional[float] = ..., created_ns: _Optional[int] = ..., tracking: _Optional[_Union[_ingest_pb2.TrackingState, str]] = ..., frames_per_s: _Optional[float] = ..., full: _Optional[bool] = ..., sensor: _Optional[_Union[_ingest_pb2.Sensor, str]] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ..., calibration_offer: _Optional[_Union[_ingest_pb2.CalibrationOffer, _Mapping]] = ...) -> None: ...
 
 class Vec3(_message.Message):
     __slots__ = ("x", "y", "z")
