@@ -10,7 +10,7 @@ from replay.intrinsics import Intrinsics
 from replay.mcap import McapSequence
 from replay.monocular import Monocular
 from replay.rendered import RenderedSequence, RenderedSettings
-from replay.rosbag import RosBagSequence
+from replay.rosbag import RosBagSequence, Topics
 from replay.sequence import RGBD, RgbdSequence, Sequence
 from replay.seven_scenes import SevenScenesSequence
 from replay.tum import TumSequence
@@ -28,12 +28,15 @@ def open_sequence(
 
     `rendered`, or `rendered:frames=900,seed=3,noise=0`, is the built-in room; its frames are kept
     in the folder `cache` if one is given. `mono` leaves out the depth of a recording that has it;
-    `intrinsics` are for recordings without. Raises InputError.
+    `intrinsics` are for recordings without, and replace those of a recorded session. Raises
+    InputError.
     """
     path = Path(source)
-    recording = _open_calibrated(source, cache)
+    recording = _open_calibrated(source, cache, mono, intrinsics)
     if recording is not None and mono and has_depth(recording):
         return Monocular(recording, intrinsics)
+    if isinstance(recording, RosBagSequence | McapSequence):
+        return recording
     if recording is not None and intrinsics is not None:
         raise InputError(f"{path}: it brings its own calibration; depth can be left out as mono")
     if recording is not None:
@@ -68,10 +71,16 @@ def has_depth(recording: Sequence) -> TypeGuard[RgbdSequence]:
     return recording.sensor == RGBD
 
 
-def _open_calibrated(source: Path | str, cache: Path | None) -> Sequence | None:
+def _open_calibrated(
+    source: Path | str,
+    cache: Path | None,
+    mono: bool = False,
+    intrinsics: Intrinsics | None = None,
+) -> Sequence | None:
     """The recording, if it has a format that tells of its camera; None for mere pictures.
 
-    Raises InputError where there is nothing.
+    A bag takes `mono` and `intrinsics` itself: an IMU goes with colour alone. Raises InputError
+    where there is nothing.
     """
     if str(source).partition(":")[0] == "rendered":
         return RenderedSequence(RenderedSettings.parse(str(source)), cache)
@@ -85,7 +94,7 @@ def _open_calibrated(source: Path | str, cache: Path | None) -> Sequence | None:
     if Hdf5Sequence.recognises(path):
         return Hdf5Sequence(path)
     if McapSequence.recognises(path):
-        return McapSequence(path)
+        return McapSequence(path, intrinsics)
     if RosBagSequence.recognises(path):
-        return RosBagSequence(path)
+        return RosBagSequence(path, Topics(depth=None if mono else ""), intrinsics)
     return None

@@ -10,8 +10,7 @@ from clients.cli.progress import console
 from mapcast_client.errors import InputError
 from replay.hdf5 import SUFFIXES, write_hdf5
 from replay.mcap import write_mcap
-from replay.monocular import Monocular
-from replay.opening import has_depth, open_sequence
+from replay.opening import open_sequence
 from replay.rosbag import RosBagSequence, Topics
 from replay.sequence import Sequence
 from stream.config import user_cache
@@ -29,6 +28,9 @@ def convert(
     mono: Annotated[bool, typer.Option("--mono", help="Leave out the depth.")] = False,
     color_topic: Annotated[str, typer.Option(help="Of a ROS bag; found without.")] = "",
     depth_topic: Annotated[str, typer.Option(help="Of a ROS bag; found without.")] = "",
+    imu_topic: Annotated[
+        str, typer.Option(help="Of a ROS bag without depth; found without. `none` leaves it out.")
+    ] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
     """Write a recording as HDF5 arrays or as MCAP, one frame in memory at a time."""
@@ -37,11 +39,12 @@ def convert(
         raise InputError(f"{target} must end in one of {', '.join(_WRITERS)}")
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists already; --overwrite replaces it")
-    topics = Topics(color_topic, depth_topic)
-    if topics != Topics():
+    if color_topic or depth_topic or imu_topic:
         if not RosBagSequence.recognises(Path(source)):
             raise InputError(f"{source} is no ROS bag: it has no topics to choose from")
-        sequence: Sequence = _of_bag(Path(source), topics, mono)
+        depth, imu = None if mono else depth_topic, None if imu_topic == "none" else imu_topic
+        topics = Topics(color_topic, depth, imu)
+        sequence: Sequence = RosBagSequence(Path(source), topics)
     else:
         sequence = open_sequence(source, user_cache(), mono=mono)
     # Half a file under the name of a whole one would be taken for it.
@@ -56,9 +59,3 @@ def convert(
         unfinished.unlink(missing_ok=True)
     size_mb = target.stat().st_size / 1e6
     console.print(f"{target}  [dim]{count} frames, {size_mb:.1f} MB[/]", soft_wrap=True)
-
-
-def _of_bag(path: Path, topics: Topics, mono: bool) -> Sequence:
-    """The chosen topics of a bag."""
-    sequence: Sequence = RosBagSequence(path, topics)
-    return Monocular(sequence) if mono and has_depth(sequence) else sequence

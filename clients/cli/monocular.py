@@ -8,7 +8,11 @@ from clients.cli.options import Depth
 from clients.cli.streaming import DepthOptions
 from mapcast_client.errors import InputError
 from replay.intrinsics import Intrinsics
-from replay.sequence import MONO, Sequence
+from replay.mcap import offered_intrinsics
+from replay.sequence import MONO, RGBD, Sequence
+
+OFFERED = "offered"
+"""The value of `--camera` for the camera that a recorded session was offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +27,23 @@ class MonocularOptions:
 
     def open(self, path: str, limit: int | None) -> Sequence:
         """Open a recording. Raises InputError, too for options that it has no use for."""
-        intrinsics = None if self.camera is None else Intrinsics.parse(self.camera)
-        sequence = open_for_streaming(path, limit, self.mono, intrinsics)
+        sequence = open_for_streaming(path, limit, self.mono, self._intrinsics(path))
         given = {
             "--depth": self.depth is not Depth.auto,
             "--model": self.model is not None,
             "--scene-depth": self.scene_depth_m > 0,
         }
         unused = [name for name, is_given in given.items() if is_given]
-        if unused and sequence.sensor != MONO:
+        if unused and sequence.sensor == RGBD:
             raise InputError(
                 f"{', '.join(unused)}: {sequence.name} has depth; --mono leaves it out"
             )
         return sequence
+
+    def _intrinsics(self, path: str) -> Intrinsics | None:
+        if self.camera == OFFERED:
+            return offered_intrinsics(Path(path))
+        return None if self.camera is None else Intrinsics.parse(self.camera)
 
     def models_folder(self, server: str | None) -> Path | None:
         """The folder of depth networks for a server to be started here.

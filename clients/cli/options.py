@@ -129,8 +129,17 @@ CameraOption = Annotated[
     str | None,
     typer.Option(
         "--camera",
-        metavar="FX,FY,CX,CY[,K1,K2,P1,P2[,K3]]|FILE",
-        help="Monocular: the calibration, in pixels of the upright picture; or a TOML or YAML "
-        "file. Without: guessed.",
+        metavar="FX,FY,CX,CY[,K1,K2,P1,P2[,K3]]|FILE|offered",
+        help="Monocular, and recorded sessions: the calibration, in pixels of the upright "
+        "picture; or a TOML or YAML file; or the one that the recorded session was offered. "
+        "Without: as recorded, else guessed.",
+    ),
+]
+FreeIntrinsicsOption = Annotated[
+    bool,
+    typer.Option(
+        "--free-intrinsics",
+        help="Estimate the focal lengths, too, and say which camera fits; with --server, that "
+        "has to refine.",
     ),
 ]

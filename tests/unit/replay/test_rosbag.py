@@ -1,13 +1,22 @@
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from rosbags.rosbag1 import Writer as Writer1
-from rosbags.rosbag2 import Writer as Writer2
-from rosbags.typesys import Stores, get_typestore
+from bags import (
+    COLOR,
+    DEPTH,
+    HEIGHT_PX,
+    INFO,
+    INFRARED_DEPTH,
+    START_NS,
+    STEP_NS,
+    WIDTH_PX,
+    Bag,
+    depth,
+    picture,
+)
 
 from mapcast_client.errors import InputError
 from replay.opening import open_sequence
@@ -15,68 +24,6 @@ from replay.ros_messages import camera_of
 from replay.rosbag import RosBagSequence, Topics
 from slam.camera import Camera
 from slam.images import decode_frame
-
-START_NS = 1_700_000_000_000_000_000
-STEP_NS = 33_000_000
-WIDTH_PX, HEIGHT_PX = 64, 48
-COLOR, DEPTH = "/camera/color/image_raw", "/camera/aligned_depth_to_color/image_raw"
-INFRARED_DEPTH = "/camera/depth/image_rect_raw"
-INFO = "/camera/color/camera_info"
-
-
-def picture(number: int) -> np.ndarray:
-    rng = np.random.default_rng(number)
-    return rng.integers(0, 255, (HEIGHT_PX, WIDTH_PX, 3), np.uint8)
-
-
-def depth(number: int) -> np.ndarray:
-    return (np.arange(HEIGHT_PX * WIDTH_PX).reshape(HEIGHT_PX, WIDTH_PX) + number).astype(np.uint16)
-
-
-class Bag:
-    """Writes either version of a bag with real images."""
-
-    def __init__(self, folder: Path, version: int) -> None:
-        self.version = version
-        self.path = folder / ("walk.bag" if version == 1 else "walk")
-        self.types = get_typestore(Stores.ROS1_NOETIC if version == 1 else Stores.ROS2_HUMBLE)
-        self.writer: Any = Writer1(self.path) if version == 1 else Writer2(self.path, version=9)
-        self.connections: dict[str, Any] = {}
-
-    def header(self, ns: int) -> Any:
-        stamp = self.types.types["builtin_interfaces/msg/Time"](ns // 10**9, ns % 10**9)
-        sequence = (0,) if self.version == 1 else ()
-        return self.types.types["std_msgs/msg/Header"](*sequence, stamp, "camera")
-
-    def image(self, topic: str, ns: int, pixels: np.ndarray, encoding: str) -> None:
-        row_bytes = pixels.strides[0]
-        padded = np.zeros((len(pixels), row_bytes + 8), np.uint8)  # steps may be longer than rows
-        padded[:, :row_bytes] = pixels.reshape(len(pixels), -1).view(np.uint8)
-        kind = self.types.types["sensor_msgs/msg/Image"]
-        height_px, width_px = pixels.shape[:2]
-        message = kind(
-            self.header(ns), height_px, width_px, encoding, 0, row_bytes + 8, padded.ravel()
-        )
-        self.write(topic, ns, message)
-
-    def compressed(self, topic: str, ns: int, data: bytes, form: str) -> None:
-        kind = self.types.types["sensor_msgs/msg/CompressedImage"]
-        self.write(topic, ns, kind(self.header(ns), form, np.frombuffer(data, np.uint8)))
-
-    def info(self, ns: int, model: str = "plumb_bob") -> None:
-        region = self.types.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
-        matrix = np.array([50, 0, 31.5, 0, 51, 23.5, 0, 0, 1], np.float64)
-        lens = (model, np.array([0.1, -0.2, 0, 0, 0.05]), matrix, np.eye(3).ravel(), np.zeros(12))
-        kind = self.types.types["sensor_msgs/msg/CameraInfo"]
-        message = kind(self.header(ns), HEIGHT_PX, WIDTH_PX, *lens, 0, 0, region)
-        self.write(INFO, ns, message)
-
-    def write(self, topic: str, ns: int, message: Any) -> None:
-        name = message.__msgtype__
-        if topic not in self.connections:
-            self.connections[topic] = self.writer.add_connection(topic, name, typestore=self.types)
-        serialise = self.types.serialize_ros1 if self.version == 1 else self.types.serialize_cdr
-        self.writer.write(self.connections[topic], ns, serialise(message, name))
 
 
 def write_bag(folder: Path, version: int) -> Path:
