@@ -6,7 +6,8 @@ from pathlib import Path
 from mapcast_client.errors import InputError
 from mapcast_client.poses import pose_message
 from mapcast_client.v1 import ingest_pb2
-from replay.recording import CONTROL, IMU, RESET, is_recording, log_time_ns
+from replay.intrinsics import Intrinsics
+from replay.recording import CONTROL, IMU, OFFER, RESET, is_recording, log_time_ns
 from replay.recording_reader import RecordingReader
 from replay.recording_writer import Segment
 from replay.sequence import (
@@ -20,7 +21,8 @@ from replay.sequence import (
     median_rate_hz,
     read_ahead,
 )
-from slam.camera import Calibration
+from slam.camera import Calibration, Camera
+from slam.images import color_size
 from slam.recorded_images import recorded_frame
 from slam.trajectory import Trajectory
 
@@ -40,8 +42,11 @@ class McapSequence:
 
     ground_truth: Trajectory | None = None
 
-    def __init__(self, path: Path) -> None:
-        """Raises InputError for what is no recorded session, and for one without frames."""
+    def __init__(self, path: Path, intrinsics: Intrinsics | None = None) -> None:
+        """`intrinsics`: of a camera in place of the one that the session was opened with.
+
+        Raises InputError for what is no recorded session, and for one without frames.
+        """
         self._path = path
         with RecordingReader(path) as recording:
             if recording.opening is None or len(recording.capture_ns) == 0:
@@ -49,6 +54,10 @@ class McapSequence:
             self.settings = recording.opening
             """What the session was opened with."""
             self._capture_ns = recording.capture_ns
+            if intrinsics is not None:
+                size_px = _size_px(path, recording)
+                camera = intrinsics.camera(size_px, size_px)
+                self.settings.calibration.camera.CopyFrom(camera.to_message())
         if self.settings.sensor not in _SENSORS:
             raise InputError(f"{path}: its sensor is {self.settings.sensor}, which is not known")
         self.name = self.settings.name or path.stem
@@ -93,6 +102,32 @@ class McapSequence:
                 batch = recorded.message
                 if resets == 0 and isinstance(batch, ingest_pb2.ImuBatch) and batch.samples:
                     yield batch
+
+
+def offered_intrinsics(path: Path) -> Intrinsics:
+    """The newest camera that a recorded session was offered. Raises InputError if none was."""
+    offer: ingest_pb2.CalibrationOffer | None = None
+    if is_recording(path):
+        with RecordingReader(path) as recording:
+            for recorded in recording.messages([OFFER]):
+                if isinstance(recorded.message, ingest_pb2.CalibrationOffer):
+                    offer = recorded.message
+    if offer is None:
+        raise InputError(
+            f"{path}: no camera was offered in it; sessions with free intrinsics are, once "
+            "refinement found a better one than theirs"
+        )
+    camera = Camera.from_message(offer.camera)
+    pinhole = camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px
+    return Intrinsics(*pinhole, camera.distortion, (camera.width_px, camera.height_px))
+
+
+def _size_px(path: Path, recording: RecordingReader) -> tuple[int, int]:
+    """Width and height of the newest frame. Raises InputError for one that is damaged."""
+    frame = recording.frame(int(recording.capture_ns[-1]))
+    if frame is None:
+        raise InputError(f"{path}: its newest frame, at {recording.newest_ns} ns, is damaged")
+    return color_size(frame)
 
 
 def write_mcap(sequence: Sequence, path: Path, limit: int | None = None) -> int:

@@ -26,11 +26,12 @@ Message = (
     | ingest_pb2.FrameResult
     | ingest_pb2.Corrections
     | ingest_pb2.FusedView
+    | ingest_pb2.CalibrationOffer
 )
 """What is recorded."""
 
 OPEN, FRAME, IMU, CONTROL = "/open", "/frame", "/imu", "/control"
-RESULT, CORRECTIONS, FUSED = "/result", "/corrections", "/fused"
+RESULT, CORRECTIONS, FUSED, OFFER = "/result", "/corrections", "/fused", "/calibration_offer"
 
 MESSAGES: dict[str, type[Message]] = {
     OPEN: ingest_pb2.OpenSession,
@@ -40,6 +41,7 @@ MESSAGES: dict[str, type[Message]] = {
     RESULT: ingest_pb2.FrameResult,
     CORRECTIONS: ingest_pb2.Corrections,
     FUSED: ingest_pb2.FusedView,
+    OFFER: ingest_pb2.CalibrationOffer,
 }
 """The kind of message on each topic."""
 TOPICS = {kind: topic for topic, kind in MESSAGES.items()}

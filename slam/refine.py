@@ -37,7 +37,8 @@ class RefineSettings:
     """When to refine, and when to give up on the process."""
 
     free_intrinsics: bool = False
-    """Estimate the focal lengths too, and report them; otherwise they are taken as they are."""
+    """Find out focal lengths that fit better, too, and offer them. What is told of keyframes is as
+    the camera in use sees it, in any case."""
     batch_keyframes: int = 6
     """So many new keyframes begin a run,"""
     batch_wait_s: float = 4.0
@@ -83,7 +84,10 @@ class Refiner:
     """
 
     def __init__(self, camera: Camera, settings: RefineSettings | None = None) -> None:
-        """`camera` is that of the rectified frames. The process starts with the first of them."""
+        """`camera` is that of the frames as they come in; what is offered here is rectified.
+
+        The process starts with the first of them.
+        """
         self._settings = settings or RefineSettings()
         self._start = RefineStart(camera, self._settings.free_intrinsics)
         self._changed = threading.Condition()

@@ -1,4 +1,4 @@
-"""Whether a bundle adjustment is to be believed."""
+"""Whether a bundle adjustment is to be believed, and the camera that it found."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from slam.camera import Camera
 from slam.geometry import Mat4, inverse
+from slam.refine_messages import CameraOffer
 
 _FEWEST_OBSERVATIONS = 200
 _MAX_ERROR_PX = 3.0
@@ -15,6 +17,9 @@ _MAX_LOG_SCALE = 0.05
 _MAX_JUMP = 0.05
 """Against its neighbours, over the scene's depth."""
 _MAX_TURN_DEG = 3.0
+_FEWEST_KEYFRAMES = 10
+"""For a camera: it is the same in all keyframes, so that it asks for more of them than a pose."""
+_MAX_FOCAL_CHANGE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,11 @@ class Adjustment:
 
 def why_rejected(adjustment: Adjustment) -> str:
     """The reason, with the value and the limit; empty: it is accepted."""
+    return _why_no_better(adjustment) or _why_implausible(adjustment)
+
+
+def _why_no_better(adjustment: Adjustment) -> str:
+    """Whether it came to an end that fits the pictures better, and the depths."""
     before_px, after_px = adjustment.reprojection_px
     poses = np.array(list(adjustment.after.values()))
     if adjustment.observations < _FEWEST_OBSERVATIONS:
@@ -47,7 +57,31 @@ def why_rejected(adjustment: Adjustment) -> str:
         )
     if abs(adjustment.depth_error) > _MAX_DEPTH_ERROR:
         return f"depths are {adjustment.depth_error:+.1%} off, at most {_MAX_DEPTH_ERROR:.0%}"
-    return _why_implausible(adjustment)
+    return ""
+
+
+def why_not_offered(offer: CameraOffer, given: Camera, adjustment: Adjustment) -> str:
+    """The reason against the camera of an adjustment; empty: it may be offered.
+
+    Keyframes may move as it likes: nobody is told where.
+    """
+    camera = offer.camera
+    if reason := _why_no_better(adjustment):
+        return reason
+    if offer.keyframes < _FEWEST_KEYFRAMES:
+        return f"it rests on {offer.keyframes} keyframes, at least {_FEWEST_KEYFRAMES} are needed"
+    changes = camera.fx_px / given.fx_px - 1, camera.fy_px / given.fy_px - 1
+    if max(map(abs, changes)) > _MAX_FOCAL_CHANGE:
+        return (
+            f"its focal lengths are {changes[0]:+.0%} and {changes[1]:+.0%} off the given ones, "
+            f"at most {_MAX_FOCAL_CHANGE:.0%}"
+        )
+    if not (0 <= camera.cx_px < camera.width_px and 0 <= camera.cy_px < camera.height_px):
+        return (
+            f"its centre ({camera.cx_px:.0f}, {camera.cy_px:.0f}) is outside of the picture, "
+            f"{camera.width_px}x{camera.height_px} px"
+        )
+    return ""
 
 
 def _why_implausible(adjustment: Adjustment) -> str:

@@ -36,6 +36,19 @@ class RefineRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraOffer:
+    """A camera that fits a session's keyframes better than the one it was opened with."""
+
+    camera: Camera
+    """Of the frames as they came; where they are distorted, with the distortion that goes with it.
+    """
+    keyframes: int
+    """That it rests on."""
+    reprojection_px: float
+    """Median over what they see."""
+
+
+@dataclass(frozen=True, slots=True)
 class RefineResult:
     """What a run found, and whether it is believed."""
 
@@ -53,8 +66,10 @@ class RefineResult:
     """Mean over the observations, before and after."""
     seconds: float
     """The run's CPU time."""
-    camera: Camera | None = None
-    """With intrinsics as estimated, where they were free."""
+    offer: CameraOffer | None = None
+    """The camera that was found, where intrinsics are free and this is news."""
+    why_no_offer: str = ""
+    """Why a camera that was found is not offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +77,5 @@ class RefineStart:
     """What the process is told first."""
 
     camera: Camera
+    """Of the frames; their distortion has been taken out of the pictures."""
     free_intrinsics: bool

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from slam.camera import Camera
 from slam.geometry import Mat4, inverse
+from slam.refine_camera import refocused
 from slam.refine_features import Features
 from slam.refine_gate import spread
 from slam.refine_matching import Matches
@@ -91,10 +92,9 @@ class Model:
 
     @property
     def camera(self) -> Camera:
-        """With the intrinsics as they are estimated."""
-        fx, fy, cx, cy = self._model.cameras[_REAL].params
-        size_px = self._camera.width_px, self._camera.height_px
-        return Camera(*size_px, fx, fy, cx - 0.5, cy - 0.5)
+        """The given one with the focal lengths as they are estimated."""
+        fx_px, fy_px, *_ = self._model.cameras[_REAL].params.tolist()
+        return refocused(self._camera, fx_px, fy_px)
 
     def world_from_keyframe(self) -> dict[int, Mat4]:
         """The poses as they stand; a monocular model spreads as it did when it began."""
@@ -154,7 +154,10 @@ class Model:
         }
 
     def adjust(self, free_intrinsics: bool) -> None:
-        """Bundle adjustment: the first keyframe stays, depth holds the scale."""
+        """Bundle adjustment: the first keyframe stays, depth holds the scale.
+
+        May be called again, to go on from there.
+        """
         options = pycolmap.BundleAdjustmentOptions(
             refine_focal_length=free_intrinsics,
             refine_principal_point=False,

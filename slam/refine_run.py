@@ -8,8 +8,9 @@ import numpy as np
 
 from slam.constraint import Constraint
 from slam.geometry import Mat4, inverse
+from slam.refine_camera import is_news
 from slam.refine_features import FeatureExtractor, Features
-from slam.refine_gate import Adjustment, why_rejected
+from slam.refine_gate import Adjustment, why_not_offered, why_rejected
 from slam.refine_loops import LoopFinder
 from slam.refine_matching import (
     CONSISTENT_PX,
@@ -21,7 +22,7 @@ from slam.refine_matching import (
     retrieved,
     verified,
 )
-from slam.refine_messages import RefineRequest, RefineResult, RefineStart
+from slam.refine_messages import CameraOffer, RefineRequest, RefineResult, RefineStart
 from slam.refine_model import Model, Pair, colmap_camera
 
 _WINDOW = 16
@@ -44,6 +45,8 @@ class Refinement:
     def __init__(self, start: RefineStart) -> None:
         self._camera = start.camera
         self._free_intrinsics = start.free_intrinsics
+        self._newest_camera = start.camera
+        """As given, or as offered last."""
         self._colmap_camera = colmap_camera(start.camera)
         self._extractor = FeatureExtractor()
         self._features: dict[int, Features] = {}
@@ -157,23 +160,31 @@ class Refinement:
         model = Model(self._camera, {key: self._features[key] for key in window}, before, matches)
         if not model.observation_count:
             return replace(result, reason=f"{len(window)} keyframes have no points in common")
-        error_before_px = _mean_px(model)
-        model.adjust(self._free_intrinsics)
-        adjustment = Adjustment(
-            before,
-            model.world_from_keyframe(),
-            (error_before_px, _mean_px(model)),
-            model.observation_count,
-            model.depth_error(),
-            model.scene_depth(),
-        )
+        adjustment = _adjusted(model, before, free_intrinsics=False)
         result = replace(result, reprojection_px=adjustment.reprojection_px)
         if reason := why_rejected(adjustment):
             return replace(result, reason=reason)
         self._learn(model, window)
         constraints = self._constraints(model, adjustment.after)
-        camera = model.camera if self._free_intrinsics else None
-        return replace(result, accepted=True, constraints=constraints, camera=camera)
+        if self._free_intrinsics:
+            result = self._with_offer(result, model, adjustment.after)
+        return replace(result, accepted=True, constraints=constraints)
+
+    def _with_offer(
+        self, result: RefineResult, model: Model, before: Mapping[int, Mat4]
+    ) -> RefineResult:
+        """Free the focal lengths of an adjusted model: its camera, or why it is none to offer.
+
+        The constraints are those of the session's own camera, as is all that is fused.
+        """
+        adjustment = _adjusted(model, before, free_intrinsics=True)
+        offer = CameraOffer(model.camera, len(result.keyframes), _median_px(model))
+        if not is_news(offer.camera, self._newest_camera):
+            return result
+        if reason := why_not_offered(offer, self._camera, adjustment):
+            return replace(result, why_no_offer=reason)
+        self._newest_camera = offer.camera
+        return replace(result, offer=offer)
 
     def _constraints(
         self, model: Model, world_from_keyframe: Mapping[int, Mat4]
@@ -209,8 +220,26 @@ class Refinement:
                 self._features[key] = replace(self._features[key], depths=model.depths(key))
 
 
+def _adjusted(model: Model, before: Mapping[int, Mat4], *, free_intrinsics: bool) -> Adjustment:
+    """Adjust a model whose keyframes are at `before`."""
+    error_before_px = _mean_px(model)
+    model.adjust(free_intrinsics)
+    return Adjustment(
+        before,
+        model.world_from_keyframe(),
+        (error_before_px, _mean_px(model)),
+        model.observation_count,
+        model.depth_error(),
+        model.scene_depth(),
+    )
+
+
 def _mean_px(model: Model) -> float:
     return float(np.linalg.norm(model.residuals_px(), axis=1).mean())
+
+
+def _median_px(model: Model) -> float:
+    return float(np.median(np.linalg.norm(model.residuals_px(), axis=1)))
 
 
 def _neighbours(shared: Mapping[Pair, int]) -> set[Pair]:

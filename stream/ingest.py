@@ -89,6 +89,8 @@ class Ingest:
             watch_token=tokens.watch,
         )
         self._sender.tell(ServerMessage(opened=opened))
+        if (offer := session.refinements.offer) is not None:  # it re-joins, and may have missed it
+            self._sender.tell(ServerMessage(calibration_offer=offer))
         return session
 
     async def _handle(self, session: Session, message: ClientMessage) -> None:

@@ -140,7 +140,8 @@ class MapBuilder:
         # What is stored of monocular frames is as it was fused: smaller, with estimated depth.
         frames = None if self._is_monocular else self.frames
         settings = RefineSettings(free_intrinsics=asked.free_intrinsics)
-        return MapRefinement(Refiner(camera, settings), frames)
+        distortion = tuple(self._settings.calibration.camera.distortion)
+        return MapRefinement(Refiner(replace(camera, distortion=distortion), settings), frames)
 
     def map_frame(self, live_map: LiveMap | None, epoch: int) -> MapFrame:
         """What the coordinates of a map mean; None: before the first frame of a guessed camera."""

@@ -74,6 +74,12 @@ class Metrics:
             "Pairs of keyframes that refinement recognised and the tracker had not.",
             registry=self.registry,
         )
+        self.calibration_offers = Counter(
+            "mapcast_calibration_offers",
+            "Cameras that refinement found, by what became of them.",
+            ["result"],
+            registry=self.registry,
+        )
         self.recorded_bytes = Counter(
             "mapcast_recorded_bytes", "Bytes written to recordings.", registry=self.registry
         )

@@ -85,6 +85,8 @@ class NewSession(_Strict):
     """The name of a saved map to go on with; all settings are its own then, if none is given."""
     localization_only: bool = False
     """Find the camera in the map, and leave the map as it is."""
+    free_intrinsics: bool = False
+    """Estimate the focal lengths, where the server refines, and offer the camera found."""
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
@@ -107,6 +109,9 @@ class NewSession(_Strict):
             scene_depth_m=self.scene_depth_m,
             map=self.map,
             localization_only=self.localization_only,
+            refine=ingest_pb2.RefineSettings(free_intrinsics=True)
+            if self.free_intrinsics
+            else None,
         )
 
 

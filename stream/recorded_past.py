@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
-from mapcast_client.v1.ingest_pb2 import Corrections, FrameResult
-from replay.recording import CONTROL, CORRECTIONS, RESET, RESULT
+from mapcast_client.v1.ingest_pb2 import CalibrationOffer, Corrections, FrameResult
+from replay.recording import CONTROL, CORRECTIONS, OFFER, RESET, RESULT
 from replay.recording_reader import RecordingReader
 from stream.counts import FrameCounts
 from stream.hub import Hub
@@ -32,6 +32,8 @@ class RecordedPast:
     unanswered: list[ingest_pb2.Frame]
     """Recorded after the last one that was answered."""
     recorded_through: int
+    offer: CalibrationOffer | None = None
+    """The newest camera that was offered."""
 
     @classmethod
     def read(cls, folder: Path) -> "RecordedPast":
@@ -42,8 +44,11 @@ class RecordedPast:
                 raise InputError(f"{folder}: nothing is recorded")
             told: list[FrameResult | Corrections] = []
             results: list[FrameResult] = []
-            for recorded in reader.messages({RESULT, CORRECTIONS, CONTROL}):
+            offer: CalibrationOffer | None = None
+            for recorded in reader.messages({RESULT, CORRECTIONS, CONTROL, OFFER}):
                 message = recorded.message
+                if isinstance(message, CalibrationOffer):
+                    offer = message
                 if message == RESET:
                     results.clear()
                 if isinstance(message, FrameResult):
@@ -59,6 +64,7 @@ class RecordedPast:
                 told,
                 _unanswered(reader, instants, results),
                 max(instants, default=0),
+                offer,
             )
 
     def received(self, now_s: float) -> list[Received]:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 
 from fusion.live_map import LiveMap
+from mapcast_client.v1 import ingest_pb2
+from slam.refine_messages import CameraOffer
 from stream import worker_pb2
 
 FINISH_S = 15.0
@@ -14,17 +16,32 @@ _LOOK_S = 0.02
 def tell_refinements(live_map: LiveMap, send: Callable[[worker_pb2.FromWorker], None]) -> None:
     """Send what became of the runs since the last call."""
     for result in live_map.take_refinements():
-        camera = None if result.camera is None else result.camera.to_message()
         refined = worker_pb2.Refined(
-            accepted=result.accepted, reason=result.reason, loops=result.loops, camera=camera
+            accepted=result.accepted,
+            reason=result.reason,
+            loops=result.loops,
+            offer=None if result.offer is None else _message(result.offer),
+            why_no_offer=result.why_no_offer,
         )
         send(worker_pb2.FromWorker(refined=refined))
 
 
+def _message(offer: CameraOffer) -> ingest_pb2.CalibrationOffer:
+    return ingest_pb2.CalibrationOffer(
+        camera=offer.camera.to_message(),
+        keyframes=offer.keyframes,
+        reprojection_px=offer.reprojection_px,
+    )
+
+
 def finish_refinement(live_map: LiveMap, follow: Callable[[], object]) -> None:
-    """Wait until all keyframes are refined, but not for ever; `follow` keeps the map up to date."""
+    """Wait until all keyframes are refined, but not for ever.
+
+    `follow` keeps the map up to date, and tells what was found.
+    """
     give_up_s = time.monotonic() + FINISH_S
     while not live_map.finish_refinement() and time.monotonic() < give_up_s:
         follow()
         time.sleep(_LOOK_S)
+    follow()  # what came last is to be told before the session ends
     live_map.close_refinement()

@@ -25,6 +25,7 @@ from stream.pulse import Pulse
 from stream.recorded_past import RecordedPast
 from stream.recorder import NoRecorder, Recorder
 from stream.recovery import NoRecovery, Recovery
+from stream.refinement_tally import RefinementTally
 from stream.sender import Sender
 from stream.session_info import session_info, session_status
 from stream.session_state import SessionState
@@ -82,6 +83,7 @@ class Session:
         self._mesh = MeshUpdates(self.hub, metrics)
         self._config = config
         self._metrics = metrics
+        self.refinements = RefinementTally(self.id, metrics, None if past is None else past.offer)
         self._counts = FrameCounts()
         is_over = past is not None and past.record.is_over
         self._state = SessionState.FINISHING if is_over else SessionState.WAITING
@@ -285,14 +287,11 @@ class Session:
         self._recorder.note(view)
 
     def refined(self, refined: Refined) -> None:
-        """Count what became of a run of refinement."""
-        self._metrics.refinements.labels("accepted" if refined.accepted else "rejected").inc()
-        self._metrics.refined_loops.inc(refined.loops)
-        camera = refined.camera if refined.HasField("camera") else None
-        if not refined.accepted:
-            logger.info("session %s: a refinement was rejected: %s", self.id, refined.reason)
-        elif camera is not None:
-            logger.info("session %s: refined focal length: %.1f px", self.id, camera.fx_px)
+        """Note what became of a run of refinement; tell the sender of the camera it found."""
+        if (offer := self.refinements.take(refined)) is not None:
+            self._recorder.note(offer)
+            if self._sender is not None:
+                self._sender.tell(ingest_pb2.ServerMessage(calibration_offer=offer))
 
     async def successor(self, reason: str, in_flight: list[Received]) -> Successor | None:
         """A worker that takes the place of a dead one, if the session is recorded."""

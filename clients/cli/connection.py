@@ -80,12 +80,13 @@ async def reach(
     vocabulary: Path | None = None,
     depth_models: Path | None = None,
     credentials: Credentials = Credentials(),
+    refine: bool = False,
 ) -> AsyncIterator[Server]:
     """Give the server at `grpc_address`, or start one here for the time of the block.
 
     Without `http_url` the HTTP port is taken to be 8430 of the same host. A server started here
-    takes its usual ports where they are free, otherwise any; `vocabulary` and the folder
-    `depth_models` are settings of such a one.
+    takes its usual ports where they are free, otherwise any; `vocabulary`, the folder
+    `depth_models` and whether it is to `refine` are settings of such a one.
     """
     if grpc_address is not None:
         if vocabulary is not None:
@@ -103,6 +104,7 @@ async def reach(
         vocabulary=vocabulary,
         depth_models=depth_models,
         web_dir=web_bundle(),
+        refine=refine or None,
         http_port=free_or_any(defaults.host, defaults.http_port),
         grpc_port=free_or_any(defaults.host, defaults.grpc_port),
     )

@@ -91,6 +91,8 @@ def print_report(report: Report, title: str) -> None:
     if report.keyframes:
         moved = f"moved {report.corrections:,} times, by up to {report.largest_correction_m:.3f} m"
         table.add_row("keyframes", f"{report.keyframes:,}; {moved}")
+    if report.offered_camera is not None:
+        table.add_row("camera", Text(report.offered_camera.words, style="yellow"))
     table.add_row("speed", f"{report.frames_per_s:.1f} frames/s")
     latency = report.latency_ms
     table.add_row("latency", f"{latency.p50:.0f} ms median, {latency.p95:.0f} ms p95")

@@ -15,11 +15,13 @@ from clients.cli.connection import Credentials, Server, reach
 from clients.cli.files import write_json
 from clients.cli.map_frame import MapFrame
 from clients.cli.monocular import MonocularOptions
+from clients.cli.offered_camera import OfferedCamera
 from clients.cli.options import (
     CameraOption,
     CaOption,
     Depth,
     DepthOption,
+    FreeIntrinsicsOption,
     HttpOption,
     JsonOption,
     LimitOption,
@@ -71,24 +73,34 @@ def replay(
     model: ModelOption = None,
     scene_depth: SceneDepthOption = 0.0,
     camera: CameraOption = None,
+    free_intrinsics: FreeIntrinsicsOption = False,
 ) -> None:
     """Stream a recording through a server and report tracking, speed and map."""
     monocular = MonocularOptions(mono, depth, model, scene_depth, camera)
     models = monocular.models_folder(server)
     sequence = monocular.open(path, limit)
     options = StreamOptions(
-        limit, rate, policy.value, poses.value, voxel, monocular.session_depth()
+        limit,
+        rate,
+        policy.value,
+        poses.value,
+        voxel,
+        monocular.session_depth(),
+        free_intrinsics,
     )
+    credentials = Credentials(token, ca)
 
     async def run() -> Report:
         async with (
-            reach(server, http, vocabulary, models, Credentials(token, ca)) as reached,
+            reach(server, http, vocabulary, models, credentials, free_intrinsics) as reached,
             replayed(reached, sequence, options) as done,
         ):
             return done.report
 
     report = asyncio.run(run())
     print_report(report, sequence.name)
+    if free_intrinsics and report.offered_camera is None:
+        console.print("no camera was found that fits better; --rate 1 gives refinement more time")
     if json is not None:
         write_json(json, report.to_json())
 
@@ -154,4 +166,5 @@ def _report(tally: Tally, streamed: StreamedMap, live: Trajectory, sequence: Seq
         keyframes=tally.moves.keyframes,
         corrections=tally.moves.corrections,
         largest_correction_m=round(tally.moves.furthest_m, 4),
+        offered_camera=OfferedCamera.of(streamed.info),
     )

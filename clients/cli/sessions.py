@@ -12,14 +12,21 @@ import typer
 from rich.table import Table
 
 from clients.cli.connection import Credentials, Server, newest_session, reach
+from clients.cli.map_frame import MapFrame
+from clients.cli.offered_camera import OfferedCamera
 from clients.cli.options import CaOption, HttpOption, RunningServer, TokenOption
 from clients.cli.progress import console
 from mapcast_client.client import DEFAULT_ADDRESS
+from mapcast_client.v1 import maps_pb2
 
 sessions = typer.Typer(help="List sessions; save their maps, and go on with them.")
 
 Answer = TypeVar("Answer")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The saved map's name.")]
+SessionArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="SESSION", help="The session's id; the newest without one."),
+]
 
 
 @sessions.command("list")
@@ -54,6 +61,40 @@ def list_sessions(
     console.print(table)
 
 
+@sessions.command("show")
+def show(
+    session: SessionArgument = None,
+    server: RunningServer = DEFAULT_ADDRESS,
+    http: HttpOption = None,
+    token: TokenOption = "",
+    ca: CaOption = None,
+) -> None:
+    """Show one session: its state, its map, and the camera that it has or is offered."""
+
+    async def run(reached: Server) -> maps_pb2.SessionInfo:
+        async with reached.client() as client:
+            return await client.session(session or await newest_session(client, server))
+
+    info = _with_server(run, server, http, token, ca)
+    table = Table(title=info.name, title_justify="left", show_header=False, title_style="bold")
+    for heading, words in _described(info).items():
+        table.add_row(heading, words)
+    console.print(table)
+
+
+def _described(info: maps_pb2.SessionInfo) -> dict[str, str]:
+    frame, offered = MapFrame.of(info), OfferedCamera.of(info)
+    rows = {
+        "session": info.session,
+        "state": f"{info.state}  {info.reason}".strip(),
+        "frames": f"{info.frames:,}, {info.fused:,} in the map",
+        "map": f"{info.blocks:,} blocks, {info.triangles:,} triangles",
+        "scale": frame.scale_words,
+        "calibration": frame.calibration_words,
+    }
+    return rows if offered is None else rows | {"camera": offered.words}
+
+
 def _map_row(saved: dict[str, Any]) -> tuple[str, ...]:
     if "error" in saved:
         return (saved["name"], "", "", "", f"broken: {saved['error']}")
@@ -64,10 +105,7 @@ def _map_row(saved: dict[str, Any]) -> tuple[str, ...]:
 @sessions.command("save")
 def save(
     name: NameArgument,
-    session: Annotated[
-        str | None,
-        typer.Argument(metavar="SESSION", help="The session's id; the newest without one."),
-    ] = None,
+    session: SessionArgument = None,
     server: RunningServer = DEFAULT_ADDRESS,
     http: HttpOption = None,
     token: TokenOption = "",

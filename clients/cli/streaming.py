@@ -50,6 +50,8 @@ class StreamOptions:
     voxel_size_m: float | None = None
     """Of a map without a scale in its own unit; None: as recorded, or the server chooses."""
     depth: DepthOptions = DepthOptions()
+    free_intrinsics: bool = False
+    """Have the focal lengths estimated, where the server refines."""
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -102,6 +104,7 @@ class SequenceStream:
             depth=options.depth.source,
             model=options.depth.model,
             scene_depth_m=options.depth.scene_depth_m,
+            free_intrinsics=options.free_intrinsics,
         )
 
     async def run(self, client: AsyncClient, session: AsyncSession) -> StreamedMap:

@@ -7,6 +7,7 @@ import numpy as np
 
 from clients.cli.keyframe_moves import KeyframeMoves
 from clients.cli.map_frame import MapFrame
+from clients.cli.offered_camera import OfferedCamera
 from mapcast_client.poses import pose_matrix, pose_vector
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import FrameResult
@@ -59,6 +60,8 @@ class Report:
     corrections: int = 0
     """Times that a keyframe moved after it had been told."""
     largest_correction_m: float = 0.0
+    offered_camera: OfferedCamera | None = None
+    """That fits better than the one in use; None: none was found."""
 
     def to_json(self) -> dict[str, Any]:
         """Give what `--json` writes."""

@@ -42,7 +42,7 @@ def folder(room: Sequence, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("readme", "examples", "name"),
-    [("README.md", 1, "robot"), ("clients/python/README.md", 5, "desk")],
+    [("README.md", 1, "robot"), ("clients/python/README.md", 6, "desk")],
 )
 async def test_the_examples_run(
     server: RunningServer, client: AsyncClient, folder: Path, readme: str, examples: int, name: str

@@ -1,14 +1,26 @@
 """Refinement in a real worker, beside tracking: it reaches the map, the sender and the metrics."""
 
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
 import pytest
 
 pytest.importorskip("pycolmap", reason="refinement needs pycolmap: pip install 'mapcast[refine]'")
 
+from mapcast_client import connect
 from mapcast_client.v1 import ingest_pb2
+from replay.mcap import McapSequence, offered_intrinsics
 from replay.rendered import RenderedSequence, RenderedSettings
+from slam.camera import Camera
 from stream.config import ServerConfig
 from stream.registry import Registry
 from stream.sender import Sender
+from stream.server import serve
+
+EVERY = 12
+"""Frames left out make a short walk of many keyframes."""
 
 
 @pytest.mark.parametrize(("is_refused", "frames"), [(False, 90), (True, 10)])
@@ -37,3 +49,37 @@ async def test_a_session_is_refined_unless_it_refuses(is_refused: bool, frames: 
         assert accepted + rejected == 0 if is_refused else accepted >= 1
     finally:
         await registry.close()
+
+
+async def test_a_session_with_a_wrong_focal_length_is_offered_a_better_one(tmp_path: Path) -> None:
+    walk = RenderedSequence(RenderedSettings(frames=900))
+    true = walk.calibration.camera
+    wrong = replace(true, fx_px=0.97 * true.fx_px, fy_px=0.97 * true.fy_px)
+    calibration = replace(walk.calibration, camera=wrong, frame_rate_hz=30 / EVERY)
+    config = ServerConfig(
+        http_port=0, grpc_port=0, keep_warm_worker=False, refine=True, recordings=tmp_path
+    )
+    async with serve(config) as running, connect(running.grpc_address) as client:
+        message = calibration.to_message()
+        session = await client.open(message, policy="lossless", free_intrinsics=True)
+        for start in range(0, len(walk), EVERY):
+            await session.send(next(walk.frames(1, start)))
+        async with asyncio.timeout(60):
+            while session.calibration_offer is None:
+                await asyncio.sleep(0.05)
+        await session.finish()
+        async with httpx.AsyncClient(base_url=running.http_url, trust_env=False) as http:
+            told = (await http.get(f"/v1/sessions/{session.id}")).json()
+        offer, listed = session.calibration_offer, await client.session(session.id)
+
+    assert offer is not None
+    assert offer.camera.fx_px == pytest.approx(true.fx_px, rel=0.01)
+    assert offer.camera.fy_px == pytest.approx(true.fy_px, rel=0.01)
+    assert (offer.camera.cx_px, offer.camera.cy_px) == (true.cx_px, true.cy_px)
+    assert offer.keyframes >= 10
+    assert 0 < offer.reprojection_px < 1
+    assert listed.calibration_offer == offer
+    assert told["calibration_offer"]["camera"]["fx_px"] == offer.camera.fx_px
+    recorded = tmp_path / session.id
+    again = McapSequence(recorded, offered_intrinsics(recorded)).calibration
+    assert again == replace(calibration, camera=Camera.from_message(offer.camera))

@@ -84,6 +84,7 @@ class AsyncClient:
         scene_depth_m: float = 0.0,
         saved_map: str = "",
         localization_only: bool = False,
+        free_intrinsics: bool = False,
     ) -> AsyncSession:
         """Open a session to send frames to, or re-join the given one, whose settings stay.
 
@@ -92,7 +93,8 @@ class AsyncClient:
         guesses one. Its depth is estimated: `depth` auto, motion_stereo, network or fused, with
         `model` the name of one of the server's depth networks. `scene_depth_m` declares the scale:
         the median depth of what the first tracked frames see. `saved_map` names a map of the server
-        to go on with; `localization_only` leaves it as it is.
+        to go on with; `localization_only` leaves it as it is. With `free_intrinsics` a server that
+        refines estimates the focal lengths, too: see `AsyncSession.calibration_offer`.
         Raises InputError, SessionError when the server refuses, ConnectionLost.
         """
         request = open_message(
@@ -108,6 +110,7 @@ class AsyncClient:
             scene_depth_m=scene_depth_m,
             saved_map=saved_map,
             localization_only=localization_only,
+            free_intrinsics=free_intrinsics,
         )
         call = ingest_pb2_grpc.IngestStub(self._connected).Stream(metadata=self._bearer)
         try:

@@ -40,6 +40,7 @@ def open_message(
     scene_depth_m: float = 0.0,
     saved_map: str = "",
     localization_only: bool = False,
+    free_intrinsics: bool = False,
 ) -> ingest_pb2.OpenSession:
     """Ask for a session; a given `session` re-joins that one, as it is. Raises InputError."""
     if calibration is None and sensor != "mono" and not session:
@@ -60,6 +61,7 @@ def open_message(
         scene_depth_m=scene_depth_m,
         map=saved_map,
         localization_only=localization_only,
+        refine=ingest_pb2.RefineSettings(free_intrinsics=True) if free_intrinsics else None,
     )
 
 
@@ -83,6 +85,7 @@ class AsyncSession:
         self._unanswered = 0
         self._results: deque[ingest_pb2.FrameResult] = deque(maxlen=RESULTS_KEPT)
         self._corrections = GatheredCorrections()
+        self._calibration_offer: ingest_pb2.CalibrationOffer | None = None
         self._finishing = False
         self._finished: ingest_pb2.Finished | None = None
         self._failure: MapcastError | None = None
@@ -136,6 +139,14 @@ class AsyncSession:
     def watch_token(self) -> str:
         """What allows to watch; empty on an open server."""
         return self._opened.watch_token
+
+    @property
+    def calibration_offer(self) -> ingest_pb2.CalibrationOffer | None:
+        """The newest camera that fits better than the session's own: for the next session.
+
+        None: none was found yet, or `free_intrinsics` was not asked for.
+        """
+        return self._calibration_offer
 
     @property
     def unanswered(self) -> int:
@@ -279,6 +290,8 @@ class AsyncSession:
             self._results.append(message.result)
         elif kind == "corrections":
             self._corrections.add(message.corrections)
+        elif kind == "calibration_offer":
+            self._calibration_offer = message.calibration_offer
         elif kind == "flow":
             self._window = message.flow.window
         elif kind == "finished":

@@ -75,6 +75,7 @@ class Client:
         scene_depth_m: float = 0.0,
         saved_map: str = "",
         localization_only: bool = False,
+        free_intrinsics: bool = False,
     ) -> "Session":
         """Open a session to send frames to, or re-join the given one; see `AsyncClient.open`."""
         opening = self._client.open(
@@ -90,6 +91,7 @@ class Client:
             scene_depth_m=scene_depth_m,
             saved_map=saved_map,
             localization_only=localization_only,
+            free_intrinsics=free_intrinsics,
         )
         return Session(self._loop.run(opening), self._loop)
 
@@ -137,6 +139,11 @@ class Session:
     def watch_token(self) -> str:
         """What allows to watch; empty on an open server."""
         return self._session.watch_token
+
+    @property
+    def calibration_offer(self) -> ingest_pb2.CalibrationOffer | None:
+        """The newest camera that fits better than the session's own; None: there is none."""
+        return self._session.calibration_offer
 
     @property
     def errors(self) -> list[ingest_pb2.Error]:

@@ -122,6 +122,7 @@ def test_json_has_the_documented_keys(tmp_path) -> None:
         "keyframes",
         "corrections",
         "largest_correction_m",
+        "offered_camera",
     ]
     assert written["latency_ms"] == {"p50": 20.0, "p95": 80.0}
     assert list(written["stage_ms"]) == ["decode", "track", "fuse", "mesh"]

@@ -18,6 +18,8 @@ from mapcast_client.rows import MeshRow
 from mapcast_client.v1 import ingest_pb2, ingest_pb2_grpc, maps_pb2, maps_pb2_grpc
 
 Error = ingest_pb2.Error
+LATER_KIND = ingest_pb2.ServerMessage.FromString(b"\xca\x3e\x00")
+"""Field 1001: a message of a kind that servers to come may send."""
 ROW = MeshRow((1, 2, 3), bytes(9), bytes(9), b"\0\0\1\0\2\0")
 
 
@@ -97,6 +99,12 @@ class Peer(ingest_pb2_grpc.IngestServicer, maps_pb2_grpc.MapsServicer):
                 if message.frame.index == 66:
                     yield error(Error.CODE_SESSION_FAILED, "the worker died", True)
                     return
+                if message.frame.index == 55:
+                    camera = ingest_pb2.Camera(fx_px=525)
+                    offer = ingest_pb2.CalibrationOffer(camera=camera, keyframes=12)
+                    yield ingest_pb2.ServerMessage(calibration_offer=offer)
+                if message.frame.index == 44:
+                    yield LATER_KIND
                 if message.frame.index == 13:
                     yield error(Error.CODE_MAP_FULL, "no block is left", False)
                 yield ingest_pb2.ServerMessage(

@@ -49,6 +49,29 @@ async def test_a_session_is_rejoined_without_a_calibration(peer: Peer) -> None:
     assert not request.HasField("calibration")
 
 
+async def test_a_camera_that_fits_better_is_kept_for_the_next_session(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION, policy="lossless", free_intrinsics=True)
+        assert session.calibration_offer is None
+        await session.send(frame(55))
+        await session.finish()
+        offer = session.calibration_offer
+        assert offer is not None
+        assert (offer.camera.fx_px, offer.keyframes) == (525, 12)
+        await client.open(CALIBRATION)
+    assert peer.opens[0].refine == ingest_pb2.RefineSettings(free_intrinsics=True)
+    assert not peer.opens[1].HasField("refine")
+
+
+async def test_what_a_later_server_tells_besides_is_ignored(peer: Peer) -> None:
+    async with connect(peer.address) as client:
+        session = await client.open(CALIBRATION, policy="lossless")
+        await session.send(frame(44))
+        await session.finish()
+        assert [result.index async for result in session.results()] == [44]
+        assert not session.errors
+
+
 async def test_imu_samples_go_between_frames(peer: Peer) -> None:
     batch = ingest_pb2.ImuBatch(samples=[ingest_pb2.ImuSample(capture_ns=5, gx=0.25)])
     async with connect(peer.address) as client:

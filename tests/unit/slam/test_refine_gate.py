@@ -3,8 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from slam.camera import Camera
 from slam.geometry import Mat4, rigid
-from slam.refine_gate import Adjustment, why_rejected
+from slam.refine_gate import Adjustment, why_not_offered, why_rejected
+from slam.refine_messages import CameraOffer
 
 
 def walk(offset_m: float = 0.0, factor: float = 1.0) -> dict[int, Mat4]:
@@ -66,3 +68,44 @@ def test_a_walk_on_the_spot_has_no_scale(keyframes: int) -> None:
     here = {index: np.eye(4) for index in range(keyframes + 1)}
 
     assert why_rejected(replace(BELIEVED, before=here, after=here)) == ""
+
+
+GIVEN = Camera(640, 480, 500.0, 500.0, 319.5, 239.5)
+FOUND = CameraOffer(replace(GIVEN, fx_px=520.0, fy_px=521.0), 10, 0.4)
+
+
+def test_a_camera_that_enough_keyframes_tell_is_offered() -> None:
+    assert why_not_offered(FOUND, GIVEN, BELIEVED) == ""
+
+
+def test_a_camera_of_few_keyframes_is_not_offered() -> None:
+    reason = why_not_offered(replace(FOUND, keyframes=9), GIVEN, BELIEVED)
+
+    assert reason == "it rests on 9 keyframes, at least 10 are needed"
+
+
+@pytest.mark.parametrize(("fx_px", "fy_px"), [(605.0, 520.0), (520.0, 395.0)])
+def test_a_focal_length_far_from_the_given_one_is_not_offered(fx_px: float, fy_px: float) -> None:
+    found = replace(FOUND, camera=replace(GIVEN, fx_px=fx_px, fy_px=fy_px))
+
+    assert "off the given ones, at most 20%" in why_not_offered(found, GIVEN, BELIEVED)
+
+
+def test_a_camera_that_looks_past_its_picture_is_not_offered() -> None:
+    aside = replace(GIVEN, cx_px=-3.0)
+
+    assert "(-3, 240) is outside of the picture, 640x480 px" in why_not_offered(
+        replace(FOUND, camera=aside), aside, BELIEVED
+    )
+
+
+def test_a_camera_that_fits_the_pictures_worse_is_not_offered() -> None:
+    worse = replace(BELIEVED, reprojection_px=(0.5, 0.6))
+
+    assert "0.50 to 0.60 px, must fall" in why_not_offered(FOUND, GIVEN, worse)
+
+
+def test_for_a_camera_keyframes_may_move() -> None:
+    moved = replace(BELIEVED, after=walk(factor=1.08))
+
+    assert why_not_offered(FOUND, GIVEN, moved) == ""

@@ -47,16 +47,36 @@ def test_without_depth_the_scale_of_the_session_stays() -> None:
     assert scale(result.constraints) == pytest.approx(1.7, abs=0.05)
 
 
-def test_free_intrinsics_are_found_and_reported() -> None:
+def test_free_intrinsics_are_found_and_offered() -> None:
     true = sequence().calibration.camera
-    wrong = Camera(640, 480, 1.02 * true.fx_px, 1.02 * true.fy_px, true.cx_px, true.cy_px)
+    wrong = replace(true, fx_px=1.02 * true.fx_px, fy_px=1.02 * true.fy_px, distortion=(0.1,) * 4)
+    free = refinement(wrong, free_intrinsics=True)
 
-    found = refinement(wrong, free_intrinsics=True).run(request(truth()))
+    found, again = free.run(request(truth())), free.run(RefineRequest((), truth(), is_whole=True))
     held = refinement(wrong).run(request(truth()))
 
-    assert found.camera is not None
-    assert found.camera.fx_px == pytest.approx(true.fx_px, rel=0.008)
-    assert held.camera is None
+    assert found.offer is not None
+    assert found.offer.camera.fx_px == pytest.approx(true.fx_px, rel=0.008)
+    assert found.offer.camera.distortion[0] == pytest.approx(0.1 / 1.02**2, rel=0.016)
+    assert found.offer.keyframes == len(frames())
+    assert 0.05 < found.offer.reprojection_px < found.reprojection_px[1]
+    assert again.accepted
+    assert again.offer is None, "it is known by now"
+    assert held.offer is None
+    for given, free_too in zip(held.constraints, found.constraints, strict=True):
+        assert distance(given.first_from_second, free_too.first_from_second) < 1e-5
+
+
+def test_a_camera_that_few_keyframes_tell_is_withheld() -> None:
+    true = sequence().calibration.camera
+    wrong = replace(true, fx_px=1.02 * true.fx_px, fy_px=1.02 * true.fy_px)
+    few = RefineRequest(request(truth()).pictures[:9], truth(), is_whole=True)
+
+    found = refinement(wrong, free_intrinsics=True).run(few)
+
+    assert found.accepted, found.reason
+    assert found.offer is None
+    assert found.why_no_offer == "it rests on 9 keyframes, at least 10 are needed"
 
 
 def test_a_place_that_the_tracker_did_not_recognise_becomes_a_constraint() -> None:

@@ -26,6 +26,7 @@ def test_nothing_said_is_a_live_monocular_camera_that_nobody_calibrated() -> Non
     assert not message.HasField("calibration")
     assert message.depth.source == ingest_pb2.DepthSettings.SOURCE_UNSPECIFIED
     assert message.fusion.voxel_size_m == message.scene_depth_m == 0
+    assert not message.HasField("refine")
 
 
 def test_everything_said_reaches_the_wire() -> None:
@@ -38,6 +39,7 @@ def test_everything_said_reaches_the_wire() -> None:
             "depth": "fused",
             "model": "small",
             "scene_depth_m": 2.5,
+            "free_intrinsics": True,
             "calibration": CAMERA | {"distortion": [0.1, 0, 0, 0], "frame_rate_hz": 30, "imu": IMU},
         }
     ).to_message()
@@ -48,6 +50,7 @@ def test_everything_said_reaches_the_wire() -> None:
         source=ingest_pb2.DepthSettings.SOURCE_FUSED, model="small"
     )
     assert message.scene_depth_m == 2.5
+    assert message.refine == ingest_pb2.RefineSettings(free_intrinsics=True)
     assert message.calibration.camera == ingest_pb2.Camera(**CAMERA, distortion=[0.1, 0, 0, 0])
     assert message.calibration.frame_rate_hz == 30
     assert message.calibration.imu.camera_from_imu == ingest_pb2.Pose(tx=0.1, qw=1)

@@ -40,6 +40,13 @@ def test_frames_of_a_map_that_was_replaced_are_not_fused_again(tmp_path):
     assert past.told == []
 
 
+def test_the_newest_offer_of_a_camera_is_found(tmp_path):
+    offers = [ingest_pb2.CalibrationOffer(keyframes=count) for count in (11, 24)]
+    past = past_of(tmp_path / "ab12", [frame(0), offers[0], frame(1), offers[1], RESET], 1)
+    assert past.offer == offers[1]
+    assert past_of(tmp_path / "cd34", [frame(0)], 1).offer is None
+
+
 def test_after_a_reset_clocks_may_begin_anew(tmp_path):
     messages = [message for ns in (10, 11, 12) for message in (frame(ns), result(ns, 1))]
     late = [frame(13), RESET, result(13, 1), frame(1), frame(2), result(1, 2)]
