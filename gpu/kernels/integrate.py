@@ -24,6 +24,7 @@ from gpu.kernels import (
 from gpu.kernels.bits import bits_of, float_of
 
 BLOCKS_PER_TASK = 16
+LAYER_VOXELS = 64
 LINE_VOXELS = 16
 """Voxels whose words fill a cache line: lines that a view does not see are left alone."""
 NEAREST_M = 0.01
@@ -71,21 +72,23 @@ def _project(first_u, first_v, first_z, offsets, width, height, pixel_index, vox
         voxel_z[i] = z if seen else float32(1e30)
 
 
+# One call = the 512 voxels of a block. Words stay whole: were they taken apart here, the compiler
+# would gather each half on its own.
 @njit(inline="always")
-def _gather(pixel, pixel_index, depth_bits, rgbc):
+def _gather(pixel, pixel_index, observed):
     for i in range(BLOCK_VOXELS):
-        observed = pixel[uint32(pixel_index[i])]
-        depth_bits[i] = uint32(observed & uint64(0xFFFFFFFF))
-        rgbc[i] = uint32(observed >> uint64(32))
+        observed[i] = pixel[uint32(pixel_index[i])]
 
 
-# One call = the 512 voxels of a block, SIMD. Writes each voxel's quantised distance, and to `seen`
-# (512,) uint8 whether its pixel has depth and it is not hidden (1) and inside the truncation (2).
+# One call = the 512 voxels of a block, SIMD. `observed` (1024,) uint32 are the halves of their
+# pixels. Writes each voxel's quantised distance, colour and confidence, and to `seen` (512,) uint8
+# whether its pixel has depth and it is not hidden (1) and inside the truncation (2).
 @njit(inline="always")
-def _measure(depth_bits, voxel_z, truncation, quantised, seen):
+def _measure(observed, voxel_z, truncation, quantised, seen, rgbc):
     steps_per_m = float32(DISTANCE_STEPS) / truncation
     for i in range(BLOCK_VOXELS):
-        depth_m = float_of(depth_bits[i])
+        depth_m = float_of(observed[2 * i])
+        rgbc[i] = observed[2 * i + 1]
         distance_m = depth_m - voxel_z[i]
         visible = (depth_m > float32(0)) & (distance_m >= -truncation)
         near = visible & (distance_m <= truncation)
@@ -166,16 +169,23 @@ def _add_colors(first, rgbc, removing, color_low, color_high):
         color_low[i] = new_low
 
 
+# One call = the voxels of a block, SIMD. `columns` (64,) takes sums along z: strided faces are read
+# off them.
 @njit(inline="always")
-def _add_change(moved, change):
+def _add_change(moved, columns, change):
     """Sum over the block, and over its voxels with x = 0, y = 0, z = 0."""
     whole = x_face = y_face = z_face = float32(0)
-    for i in range(BLOCK_VOXELS):
-        whole += moved[i]
-    for i in range(64):
-        x_face += moved[i * 8]
-        y_face += moved[(i >> 3) * 64 + (i & 7)]
+    for i in range(LAYER_VOXELS):
+        columns[i] = moved[i]
         z_face += moved[i]
+    for z in range(1, BLOCK_VOX):
+        for i in range(LAYER_VOXELS):
+            columns[i] += moved[z * LAYER_VOXELS + i]
+    for i in range(LAYER_VOXELS):
+        whole += columns[i]
+    for i in range(BLOCK_VOX):
+        x_face += columns[i * BLOCK_VOX]
+        y_face += columns[i]
     change[0] += whole
     change[1] += x_face
     change[2] += y_face
@@ -221,7 +231,8 @@ def integrate_blocks(
     pool,
 ):
     """Add views to blocks, or take them out (`removing` (P,))."""
-    _, height, width = pixels.shape
+    images, height, width = pixels.shape
+    flat_pixels = pixels.reshape((images, height * width))
     truncation = float32(truncation_m)
     least = int32(min_weight)
     # Taken out of the tuple once: each time counts references.
@@ -232,9 +243,11 @@ def integrate_blocks(
     for task in prange((touched.size + BLOCKS_PER_TASK - 1) // BLOCKS_PER_TASK):
         pixel_index = np.empty(BLOCK_VOXELS, np.int32)
         voxel_z = np.empty(BLOCK_VOXELS, np.float32)
-        depth_bits = np.empty(BLOCK_VOXELS, np.uint32)
+        observed = np.empty(BLOCK_VOXELS, np.uint64)
+        observed_halves = observed.view(np.uint32)
         rgbc = np.empty(BLOCK_VOXELS, np.uint32)
         moved = np.empty(BLOCK_VOXELS, np.float32)
+        columns = np.empty(LAYER_VOXELS, np.float32)
         quantised = np.empty(BLOCK_VOXELS, np.int32)
         seen_words = np.empty(BLOCK_VOXELS // 8, np.uint64)
         seen = seen_words.view(np.uint8)
@@ -252,13 +265,13 @@ def integrate_blocks(
                 first_u = float32(m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3])
                 first_v = float32(m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
                 first_z = float32(m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
-                pixel = pixels[image_of[p]].ravel()
+                pixel = flat_pixels[image_of[p]]
                 _project(first_u, first_v, first_z, offsets[p], width, height, pixel_index, voxel_z)
-                _gather(pixel, pixel_index, depth_bits, rgbc)
-                _measure(depth_bits, voxel_z, truncation, quantised, seen)
+                _gather(pixel, pixel_index, observed)
+                _measure(observed_halves, voxel_z, truncation, quantised, seen, rgbc)
                 refused += _update(
                     quantised, seen_words, seen, least, rgbc, removing[p],
                     sdf_sum, counts, color_low, color_high, moved,
                 )  # fmt: skip
-                _add_change(moved, changes[slot])
+                _add_change(moved, columns, changes[slot])
     return refused

@@ -25,7 +25,7 @@ def frame(seed: int) -> Frame:
     color = rng.integers(0, 256, (18, 24, 3), dtype=np.uint8)
     if seed % 2:
         return Frame(seed, seed, color, np.round(depth_m * 1000).astype(np.uint16), 0.001)
-    confidence = rng.integers(0, 9, (18, 24), dtype=np.uint8)
+    confidence = rng.integers(0, 9 if seed else 256, (18, 24), dtype=np.uint8)
     return Frame(seed, seed, color, depth_m.astype(np.float32), confidence=confidence)
 
 

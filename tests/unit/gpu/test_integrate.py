@@ -154,6 +154,58 @@ def test_the_observation_that_fills_a_voxel_counts_for_what_there_is_room(view):
         blocks.integrate(touched, camera_from_world, removing=True)
 
 
+@pytest.mark.parametrize("same_images", [True, False])
+@pytest.mark.parametrize("most_confidence", [1, 8, 255])
+@pytest.mark.parametrize("voxels", ["fused", "near the limits", "never fused"])
+def test_exchange_is_taking_out_and_then_putting_in(view, same_images, most_confidence, voxels):
+    """Bit for bit, also of frozen voxels, and of blocks that only one of the views touches."""
+    depth_m, color, was_at = view
+    goes_to = was_at.copy()
+    goes_to[:3, 3] += (0.3, 0.1, -0.2)
+    rng = np.random.default_rng(6)
+    was = depth_m, 1.0, color, rng.integers(0, most_confidence + 1, (30, 40), dtype=np.uint8)
+    becomes = was if same_images else (depth_m[:, ::-1].copy(), 0.95, color[::-1], was[3][::-1])
+    camera_was, camera_is = np.linalg.inv(was_at), np.linalg.inv(goes_to)
+    at_once, one_by_one = CpuBlocks(GRID, CAMERA, 4096), CpuBlocks(GRID, CAMERA, 4096)
+    for blocks in (at_once, one_by_one):
+        blocks.load(*was)
+        out, _ = blocks.touch(was_at, allocate=True)
+        if voxels == "fused":
+            blocks.integrate(out, camera_was, removing=False)
+        blocks.load(*becomes, image=1)
+        into, _ = blocks.touch(goes_to, allocate=True, image=1)
+    assert min(map(len, (np.setdiff1d(out, into), np.setdiff1d(into, out)))) > 10
+    assert len(np.intersect1d(out, into)) > 10
+    if voxels == "near the limits":
+        for blocks in (at_once, one_by_one):
+            _fill_nearly(blocks, np.random.default_rng(7))
+
+    image_into = 0 if same_images else 1
+    touched, refused = at_once.exchange(out, camera_was, into, camera_is, image_into)
+    assert one_by_one.integrate(out, camera_was, removing=True) == 0
+    one_by_one.load(*becomes)
+    assert refused == one_by_one.integrate(into, camera_is, removing=False)
+    assert (refused > 0) == (voxels == "near the limits")
+    np.testing.assert_array_equal(touched, np.union1d(out, into))
+    for name in ("sdf_sum", "counts", "color_low", "color_high"):
+        moved, expected = getattr(at_once.pool, name), getattr(one_by_one.pool, name)
+        np.testing.assert_array_equal(moved, expected)
+    np.testing.assert_allclose(at_once.pool.change, one_by_one.pool.change, rtol=1e-5)
+
+
+def _fill_nearly(blocks, rng):
+    """Any sums, few and nearly too many observations and colours."""
+    shape = (blocks.count, 512)
+    few, many = rng.integers(0, 300, shape), rng.integers(65535 - 300, 65536, shape)
+    weight = np.where(rng.random(shape) < 0.5, few, many)
+    weight[rng.random(shape) < 0.1] = 65535
+    colored = rng.choice([0, 1, 8223, 8224], shape)
+    blocks.pool.counts[: blocks.count] = weight | colored << 16
+    blocks.pool.sdf_sum[: blocks.count] = weight * rng.integers(-32767, 32768, shape)
+    for sums in (blocks.pool.color_low, blocks.pool.color_high):
+        sums[: blocks.count] = rng.integers(0, 1 << 32, shape)
+
+
 def test_confidence_counts_as_so_many_observations(view):
     """Distance by confidence, colour once; a pixel without confidence has no depth."""
     depth_m, color, pose = view
