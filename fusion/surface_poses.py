@@ -83,6 +83,16 @@ class _Last:
     """The time that took."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where the surface was that determined all of a frame's pose."""
+
+    anchor_ns: int | None
+    """A keyframe that saw it; None: there was none."""
+    anchor_from_camera: Mat4
+    """By where the keyframe's view was in then."""
+
+
 class SurfacePoses:
     """Finds frames on the surface of a volume, and tells the pose graph.
 
@@ -107,7 +117,7 @@ class SurfacePoses:
         self._anchor_ns: int | None = None
         self._frames_to_search = 0
         self._last: _Last | None = None
-        self._found: dict[int, Mat4 | None] = {}
+        self._found: dict[int, _Found | None] = {}
         """Where recent frames fit the surface, if that determines all of their pose."""
         self._known: Mapping[int, Mat4] = {}
 
@@ -143,7 +153,7 @@ class SurfacePoses:
                 frame.index, frame.capture_ns, tracked, pose.world_from_camera, self._anchor_ns
             )
         is_complete = pose.alignment is not None and pose.alignment.is_complete
-        self._found[frame.capture_ns] = pose.fits_at if is_complete else None
+        self._found[frame.capture_ns] = self._found_at(pose.fits_at) if is_complete else None
         if len(self._found) > RECENT_VIEWS:
             del self._found[next(iter(self._found))]
         self._constrain(tracked.keyframes)
@@ -198,8 +208,19 @@ class SurfacePoses:
         """How far the surface around, where its view is in, is behind where the graph has it."""
         if self._anchor_ns is None:
             return np.eye(4)
-        placed = self._views.placed(self._anchor_ns)
-        return np.eye(4) if placed is None else self._world_of(self._anchor_ns) @ inverse(placed)
+        return self._world_of(self._anchor_ns) @ inverse(self._surface_from(self._anchor_ns))
+
+    def _found_at(self, surface_from_camera: Mat4) -> _Found:
+        """Say where a frame is by the view of its anchor, which may be moved."""
+        surface_from_anchor = self._surface_from(self._anchor_ns)
+        return _Found(self._anchor_ns, inverse(surface_from_anchor) @ surface_from_camera)
+
+    def _surface_from(self, anchor_ns: int | None) -> Mat4:
+        """Where the view of a keyframe is in; where the graph has it, if it is not."""
+        if anchor_ns is None:
+            return np.eye(4)
+        placed = self._views.placed(anchor_ns)
+        return self._world_of(anchor_ns) if placed is None else placed
 
     def _agree(self, world_from_a: Mat4, world_from_b: Mat4) -> bool:
         """Whether what two cameras look at is at the same place, to about a voxel."""
@@ -233,16 +254,17 @@ class SurfacePoses:
         self._known = keyframes
         self._anchors.keep(new)
         for capture_ns in new:
-            surface_from_camera = self._found[capture_ns]
-            if surface_from_camera is not None:
-                self._graph.constrain(self._constraints(capture_ns, surface_from_camera))
+            found = self._found[capture_ns]
+            if found is not None:
+                self._graph.constrain(self._constraints(capture_ns, found))
 
-    def _constraints(self, keyframe_ns: int, surface_from_keyframe: Mat4) -> Iterable[Constraint]:
+    def _constraints(self, keyframe_ns: int, found: _Found) -> Iterable[Constraint]:
         """What a keyframe's own frame was found to be to the keyframes that saw the same.
 
         It was found on their surface, which lies where their views are in: the graph may be about
-        to move one and not the other.
+        to move one and not the other, or may have moved them since.
         """
+        surface_from_keyframe = self._surface_from(found.anchor_ns) @ found.anchor_from_camera
         world_from_camera = self._world_of(keyframe_ns)
         keyframes = self._graph.keyframes().items()
         earlier = {ns: pose for ns, pose in keyframes if ns < keyframe_ns}
@@ -250,10 +272,7 @@ class SurfacePoses:
         nearest_ns = max(overlaps, key=overlaps.__getitem__, default=None)
         for anchor_ns in {_oldest(overlaps), nearest_ns} - {None}:
             assert anchor_ns is not None
-            surface_from_anchor = self._views.placed(anchor_ns)
-            if surface_from_anchor is None:
-                surface_from_anchor = self._world_of(anchor_ns)
-            anchor_from_keyframe = inverse(surface_from_anchor) @ surface_from_keyframe
+            anchor_from_keyframe = inverse(self._surface_from(anchor_ns)) @ surface_from_keyframe
             yield Constraint(
                 "alignment", anchor_ns, keyframe_ns, anchor_from_keyframe, _SIGMA_M, _SIGMA_RAD
             )

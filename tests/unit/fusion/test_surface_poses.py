@@ -1,6 +1,7 @@
 """Poses from tracker and surface together: drift, jumps, dropouts, and what the graph learns."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ from scipy.spatial.transform import Rotation
 from fusion.align import AlignmentSettings
 from fusion.live_map import FusedFrame, LiveMap
 from fusion.monocular import Scale
-from fusion.volume import VolumeSettings
+from fusion.surface_poses import SurfacePoses
+from fusion.volume import Volume, VolumeSettings
 from slam.camera import Camera
+from slam.constraint import Constraint
 from slam.frame import Frame
 from slam.geometry import Mat4, inverse, rigid
 from slam.imu import ImuSamples
+from slam.pose_graph import PoseGraph
 from slam.tracker import TrackedFrame, TrackingState
 
 CAMERA = Camera(160, 120, 110.0, 110.0, 79.5, 59.5)
@@ -60,8 +64,9 @@ class ScriptedTracker:
 
     world_from_tracker: Mat4 = np.eye(4)
 
-    def __init__(self, pose: Pose, lost: range = range(0)) -> None:
-        self._pose, self._lost = pose, lost
+    def __init__(self, pose: Pose, lost: range = range(0), late_frames: int = 0) -> None:
+        """`late_frames`: how long after its frame a keyframe turns up, but the first."""
+        self._pose, self._lost, self._late_frames = pose, lost, late_frames
         self._keyframes: Mapping[int, Mat4] = {}
 
     def track(self, frame: Frame) -> TrackedFrame:
@@ -69,8 +74,9 @@ class ScriptedTracker:
             return TrackedFrame(TrackingState.LOST, keyframes=self._keyframes)
         pose = self._pose(frame.index)
         is_keyframe = frame.index % KEYFRAME_EVERY == 0
-        if is_keyframe:
-            self._keyframes = {**self._keyframes, frame.capture_ns: pose}
+        told = max(frame.index - self._late_frames, 0)
+        if told % KEYFRAME_EVERY == 0:
+            self._keyframes = {**self._keyframes, instant(told): self._pose(told)}
         return TrackedFrame(TrackingState.TRACKING, pose, 100, is_keyframe, self._keyframes)
 
     def add_imu(self, samples: ImuSamples) -> None:
@@ -169,3 +175,68 @@ def test_a_single_wall_never_makes_a_constraint() -> None:
         np.testing.assert_array_equal(
             pose.world_from_keyframe, before[capture_ns].world_from_keyframe
         )
+
+
+class Listening(PoseGraph):
+    """A graph that remembers what it was told of keyframes."""
+
+    def __init__(self) -> None:
+        super().__init__(np.eye(4))
+        self.heard: list[Constraint] = []
+
+    def constrain(self, constraints: Iterable[Constraint]) -> None:
+        taken = list(constraints)
+        self.heard += taken
+        super().constrain(taken)
+
+
+class Placed(dict[int, Mat4]):
+    """Where views are in the volume."""
+
+    def placed(self, capture_ns: int) -> Mat4 | None:
+        return self.get(capture_ns)
+
+
+def aside(pose: Mat4) -> Mat4:
+    return rigid(np.eye(3), np.array([0.03, 0.0, 0.0])) @ pose
+
+
+def heard_of(after: Callable[[int, Placed, PoseGraph], None]) -> list[Constraint]:
+    """What the graph hears of keyframe 16; views and keyframes move `after` a frame."""
+    tracker = ScriptedTracker(true_pose, late_frames=3)
+    volume, graph, views = Volume(SETTINGS, CAMERA), Listening(), Placed()
+    surface = SurfacePoses(volume, views, graph, ALIGNMENT)
+    for index in range(20):
+        frame = frame_of(index)
+        tracked = tracker.track(frame)
+        pose = surface.find(frame, tracked)
+        assert pose is not None
+        volume.integrate(frame, pose.fits_at)
+        surface.add(frame, tracked, pose)
+        views[frame.capture_ns] = pose.fits_at
+        after(index, views, graph)
+    return [each for each in graph.heard if each.second_ns == instant(16)]
+
+
+def require_true(constraints: list[Constraint]) -> None:
+    assert constraints
+    for each in constraints:
+        true = inverse(true_pose(each.first_ns // instant(1))) @ true_pose(16)
+        assert np.linalg.norm((inverse(true) @ each.first_from_second)[:3, 3]) < 0.005
+
+
+def test_views_that_move_before_a_keyframe_is_told_do_not_spoil_what_was_found() -> None:
+    def move_all(index: int, views: Placed, graph: PoseGraph) -> None:
+        if index == 17:
+            views.update({ns: aside(pose) for ns, pose in views.items()})
+
+    require_true(heard_of(move_all))
+
+
+def test_a_keyframe_that_the_graph_is_about_to_move_is_measured_where_its_view_is() -> None:
+    def move_one(index: int, views: Placed, graph: PoseGraph) -> None:
+        if index == 17:
+            first = graph.keyframes()[0]
+            graph.recall({0: replace(first, world_from_keyframe=aside(first.world_from_keyframe))})
+
+    require_true(heard_of(move_one))
