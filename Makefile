@@ -55,7 +55,7 @@ bench: deps ## the figures against their peers (needs MAPCAST_DATA or BENCH_DATA
 	tools/system_libraries.sh bench
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	mkdir -p bench
-	for name in tsdf pipeline latency live viewer record correct recover refine align; do \
+	for name in tsdf pipeline latency live viewer record correct recover refine align gpu; do \
 	    $(BIN)/mapcast bench $$name $(if $(BENCH_DATA),--data $(BENCH_DATA)) --json bench/$$name.json || exit 1; done
 
 wheel: deps ## both distributions, in dist/

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from fusion.volume import Volume
-from gpu.cpu_field import CpuField, NormalEquations
+from gpu.field import Field, NormalEquations
 from mapcast_client.errors import InputError
 from slam.frame import Frame
 from slam.geometry import Mat4, inverse, orthonormal, rigid
@@ -95,9 +95,7 @@ class Aligner:
             return None
         return found
 
-    def _descend(
-        self, field: CpuField, points: NDArray[np.float32], start: Mat4
-    ) -> Alignment | None:
+    def _descend(self, field: Field, points: NDArray[np.float32], start: Mat4) -> Alignment | None:
         settings, truncation_m = self._settings, self._volume.settings.truncation_m
         noise_m = sensor_sigma_m(points[:, 2])
         sigmas_m = noise_m * (1 + (noise_m / (settings.noisiest * truncation_m)) ** 4)

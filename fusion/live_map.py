@@ -13,6 +13,7 @@ from fusion.reintegrate import Reintegrator
 from fusion.saved_map import SavedMap
 from fusion.surface_poses import SurfacePose, SurfacePoses
 from fusion.volume import View, Volume, VolumeSettings
+from gpu.backend import Backend
 from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.rows import MeshRows
@@ -62,13 +63,15 @@ class LiveMap:
         frames: FrameStore | None = None,
         alignment: AlignmentSettings | None = None,
         refinement: MapRefinement | None = None,
+        backend: Backend | None = None,
     ) -> None:
         """Make an empty map for the rectified frames of `camera`.
 
         `tracker_scale` says what the tracker's unit is. `monocular` is for frames without depth.
         `frames` keeps what was fused, so that it can be moved; without, it stays where it is.
         `alignment`: frames with depth are aligned to the surface that is there; None: they are not.
-        `refinement` measures keyframes in the background; None: nobody does.
+        `refinement` measures keyframes in the background; None: nobody does. `backend` is where the
+        volume is; None: in main memory.
         """
         self.camera = camera
         self._tracker = tracker
@@ -77,7 +80,8 @@ class LiveMap:
         self._frames = frames
         self._alignment = alignment if monocular is None else None
         self._refinement = refinement
-        self._volume = Volume(settings, camera if monocular is None else monocular.camera)
+        fused_camera = camera if monocular is None else monocular.camera
+        self._volume = Volume(settings, fused_camera, backend)
         self._map_number = 0
         self._generation = -1
         self._only_localizes = False
@@ -117,10 +121,12 @@ class LiveMap:
         """Put a tracked frame into the volume; without a pose it changes nothing.
 
         A monocular frame may come back with a request for its depth, unless `may_request` is
-        False. Raises InputError, and adds nothing, if the pose leads out of the volume's grid.
+        False. Raises InputError, and adds nothing, if the pose leads out of the volume's grid, or
+        its device has no room for the first frame.
         """
         if self._only_localizes:
             return self._localized(frame, tracked)
+        self._volume.reserve()
         if tracked.map_number != self._map_number:
             self._map_number = tracked.map_number
             self._start_over()
@@ -251,6 +257,16 @@ class LiveMap:
         """Whether the pool refused a block: existing ones still take observations."""
         return self._volume.is_full
 
+    @property
+    def device_bytes(self) -> int:
+        """What the volume's device has given this process; 0 on the CPU."""
+        return self._volume.device_bytes
+
+    @property
+    def spilled_blocks(self) -> int:
+        """Blocks in main memory, because the volume's device has no room for them."""
+        return self._volume.spilled_blocks
+
     def saved(self, newest_index: int, newest_ns: int) -> SavedMap:
         """A copy of all that another process needs to go on with the map."""
         return SavedMap(
@@ -317,6 +333,10 @@ class LiveMap:
     def close(self) -> None:
         """Release the tracker."""
         self._tracker.close()
+
+    def close_volume(self) -> None:
+        """Give back the memory of the volume's device: the map is not used any more."""
+        self._volume.close()
 
     def close_refinement(self) -> None:
         """End the refining process, if there is one."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.volume import BlockIndices, Volume
-from gpu.cpu import Surface
+from gpu.grid import Surface
 from gpu.kernels import BLOCK_VOX
 from mapcast_client.mesh import TriangleMesh, number_distinct
 from mapcast_client.rows import MeshRows

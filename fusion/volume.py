@@ -5,8 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.cpu import CpuBlocks, FusionGrid, Pinhole, Surface
-from gpu.cpu_field import CpuField
+from gpu.backend import Backend, DeviceMemoryError
+from gpu.cpu import CpuBlocks
+from gpu.device.blocks import DeviceBlocks
+from gpu.field import Field
+from gpu.grid import FusionGrid, Pinhole, Surface
 from gpu.kernels import BLOCK_VOX, BLOCK_VOXELS, COORDINATE_LIMIT
 from mapcast_client.errors import FrameError, InputError
 from slam.camera import Camera
@@ -43,6 +46,11 @@ class VolumeSettings:
     """8 KiB each."""
     min_weight: int = 3
     """Observations that a voxel needs to be meshed; depth counts for its confidence of them."""
+    depth_filter: bool = False
+    """Whether a depth sensor's noise is smoothed away first; see `gpu.kernels.depth_filter`.
+
+    Near surfaces count up to 4 observations then. Units must be metres: its noise is in them.
+    """
 
     def __post_init__(self) -> None:
         if not 0.0005 <= self.voxel_size_m <= 1:
@@ -73,8 +81,10 @@ class Volume:
     came and went in. One thread calls it. Curless & Levoy 1996; Nießner et al. 2013.
     """
 
-    def __init__(self, settings: VolumeSettings, camera: Camera) -> None:
-        """Make an empty volume for the rectified images of `camera`.
+    def __init__(
+        self, settings: VolumeSettings, camera: Camera, backend: Backend | None = None
+    ) -> None:
+        """Make an empty volume for the rectified images of `camera`, on a device or, None, the CPU.
 
         Raises InputError if the camera has distortion.
         """
@@ -87,16 +97,51 @@ class Volume:
             settings.depth_min_m,
             settings.depth_max_m,
             settings.min_weight,
+            settings.depth_filter,
         )
-        self._blocks = CpuBlocks(grid, _pinhole(camera), settings.max_blocks)
+        self._size = (grid, _pinhole(camera), settings.max_blocks)
+        self._backend = backend
         self._reach_camera_m = frustum_corners(camera, settings.depth_max_m + settings.truncation_m)
         self._refused_blocks = 0
         self._saturated_observations = 0
+        self._made: CpuBlocks | DeviceBlocks | None = None
+
+    @property
+    def _blocks(self) -> CpuBlocks | DeviceBlocks:
+        """Made by the thread that uses it: a device has one."""
+        self.reserve()
+        assert self._made is not None
+        return self._made
+
+    def reserve(self) -> None:
+        """Take what memory the first view needs, unless that is done.
+
+        Raises InputError if a device has none left.
+        """
+        if self._made is not None:
+            return
+        if self._backend is None:
+            self._made = CpuBlocks(*self._size)
+            return
+        try:
+            self._made = DeviceBlocks(self._backend, *self._size)
+        except DeviceMemoryError as error:
+            raise InputError(f"no room for a map on the device: {error}") from error
+
+    @property
+    def device_bytes(self) -> int:
+        """What is taken of a device's memory; 0 on the CPU."""
+        return 0 if self._backend is None else self._backend.memory().used_bytes
+
+    @property
+    def spilled_blocks(self) -> int:
+        """Blocks in main memory, because their device has no room for them."""
+        return 0 if self._made is None else self._made.spilled_blocks
 
     @property
     def block_count(self) -> int:
         """Blocks in the pool."""
-        return self._blocks.count
+        return 0 if self._made is None else self._made.count
 
     @property
     def refused_blocks(self) -> int:
@@ -119,12 +164,14 @@ class Volume:
         Distances end at 65535 observations, counted by their confidence, colours at 8224; from then
         on a voxel is frozen.
         """
+        if self._made is not None:
+            self._saturated_observations += self._made.refused_observations()
         return self._saturated_observations
 
     @property
     def block_coords(self) -> NDArray[np.int32]:
         """(N, 3) grid coordinates x, y, z of the blocks, by their place in the pool; read-only."""
-        return self._blocks.coords()
+        return np.empty((0, 3), np.int32) if self._made is None else self._made.coords()
 
     def integrate(self, frame: Frame, world_from_camera: Mat4) -> BlockIndices:
         """Fuse one view.
@@ -172,7 +219,7 @@ class Volume:
 
     def empty_blocks(self) -> BlockIndices:
         """The (K,) blocks, ascending, that views were taken out of until none was left in them."""
-        return self._blocks.empty_blocks()
+        return np.empty(0, np.int32) if self._made is None else self._made.empty_blocks()
 
     def release(self, empty: BlockIndices, *columns: NDArray[np.generic]) -> None:
         """Give the places of empty blocks, ascending, back to the pool.
@@ -192,7 +239,7 @@ class Volume:
             *self._blocks.raycast(_pinhole(camera), world_from_camera, inverse(world_from_camera))
         )
 
-    def field(self) -> CpuField:
+    def field(self) -> Field:
         """The signed distances at points of views: what a view is aligned to."""
         return self._blocks.field()
 
@@ -205,14 +252,15 @@ class Volume:
 
     def mark_all(self) -> None:
         """Make every block dirty."""
-        self._blocks.mark_all()
+        if self._made is not None:
+            self._made.mark_all()
 
     def take_dirty(self, threshold: float | None) -> BlockIndices:
         """The (K,) blocks, ascending, that changed by more than a threshold; they are clean then.
 
         It is in units of the truncation; None: all that changed at all.
         """
-        return self._blocks.take_dirty(threshold)
+        return np.empty(0, np.int32) if self._made is None else self._made.take_dirty(threshold)
 
     def news(
         self, blocks: BlockIndices, published: NDArray[np.uint64]
@@ -225,15 +273,17 @@ class Volume:
 
     def surface(self, blocks: BlockIndices) -> Surface:
         """The triangles of (K,) blocks. Lorensen & Cline 1987."""
-        return self._blocks.surface(blocks)
+        return Surface.joined([]) if self._made is None else self._made.surface(blocks)
 
     def voxel_words(self) -> NDArray[np.uint32]:
         """(4, N, 512) copy of the voxels' words: distance sum, counts, two of colour sums."""
-        return self._blocks.words()
+        if self._made is None:
+            return np.empty((4, 0, BLOCK_VOXELS), np.uint32)
+        return self._made.words()
 
     def refused_keys(self) -> NDArray[np.int64]:
         """(R,) keys of the blocks that were refused and stay out."""
-        return self._blocks.refused_keys
+        return np.empty(0, np.int64) if self._made is None else self._made.refused_keys
 
     def restore(
         self,
@@ -260,9 +310,15 @@ class Volume:
         self._refused_blocks = len(refused_keys)
         self._blocks.put_words(words)
 
+    def close(self) -> None:
+        """Give back a device's memory: nothing may be asked of the volume any more."""
+        if self._made is not None:
+            self._made.close()
+
     def clear(self) -> None:
         """Forget everything. Places in the pool are given anew: meshers must be, too."""
-        self._blocks.clear()
+        if self._made is not None:
+            self._made.clear()
         self._refused_blocks = 0
         self._saturated_observations = 0
 

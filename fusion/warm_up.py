@@ -1,25 +1,43 @@
 """Making the compiled kernels ready before the first frame."""
 
+from contextlib import closing
+
 import numpy as np
 
 from fusion.depth.motion_stereo import MotionStereo
 from fusion.depth.source import DepthContext, View
 from fusion.mesh import Mesher
 from fusion.volume import Volume, VolumeSettings
+from gpu.backend import Backend
 from slam.camera import Camera
 from slam.frame import Frame
 from slam.fused_view import decode_view, encode_view
 from slam.geometry import rigid
 
 
-def warm_up() -> None:
+def warm_up(backend: Backend | None = None) -> None:
     """Compile all fusion kernels, or load them from the cache, by a walk through a tiny volume.
 
     And those that unpack stored views, and of motion stereo, by looking at nothing from two places.
-    Takes about half a minute the first time on a machine, half a second later.
+    Takes about half a minute the first time on a machine, half a second later. `backend`: those of
+    a device, too. Raises BackendError if it cannot do that.
     """
     camera = Camera(16, 12, 16.0, 16.0, 7.5, 5.5)
-    volume = Volume(VolumeSettings(voxel_size_m=0.05, min_weight=1, max_blocks=256), camera)
+    for each in {None, backend}:
+        for depth_filter in (False, True):
+            _warm_up_volume(camera, each, depth_filter)
+    _warm_up_stereo(camera)
+
+
+def _warm_up_volume(camera: Camera, backend: Backend | None, depth_filter: bool) -> None:
+    settings = VolumeSettings(
+        voxel_size_m=0.05, min_weight=1, max_blocks=256, depth_filter=depth_filter
+    )
+    with closing(Volume(settings, camera, backend)) as volume:
+        _walk_through(volume, camera)
+
+
+def _walk_through(volume: Volume, camera: Camera) -> None:
     mesher = Mesher(volume)
     color = np.full((12, 16, 3), 128, np.uint8)
     metres = np.ones((12, 16), np.float32)
@@ -35,7 +53,6 @@ def warm_up() -> None:
         mesher.mark(volume.move(frame, np.eye(4), frame, np.eye(4)))
         mesher.mark(volume.remove(decode_view(encode_view(frame)), np.eye(4)))
         mesher.flush()
-    _warm_up_stereo(camera)
 
 
 def _warm_up_alignment(volume: Volume, frame: Frame) -> None:

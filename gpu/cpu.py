@@ -5,16 +5,19 @@ hand in; see `fusion.volume` for the meaning of the numbers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu.cpu_depth_filter import CpuDepthFilter
 from gpu.cpu_field import CpuField
-from gpu.kernels import BLOCK_VOX, COORDINATE_LIMIT, KEY_BITS
+from gpu.grid import MAX_IMAGES, FusionGrid, Mat4, Pinhole, Surface, band_steps, ray_stride_px
+from gpu.kernels import BLOCK_VOX
 from gpu.kernels.allocate import collect_stamped, insert_blocks, touch_blocks
+from gpu.kernels.hashing import pack_keys
 from gpu.kernels.integrate import integrate_blocks, pack_pixels
 from gpu.kernels.marching_cubes import (
     ROWS,
@@ -26,48 +29,6 @@ from gpu.kernels.marching_cubes import (
 from gpu.kernels.pool import EMPTY, Pool
 from gpu.kernels.raycast import TILE_PX, cast_rays, tile_ranges
 from gpu.kernels.release import find_empty, move_entries, release_blocks
-
-Mat4 = NDArray[np.float64]
-MAX_STRIDE_PX = 4
-MAX_IMAGES = 2
-"""Views that may be loaded at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pinhole:
-    """An image grid without distortion; the centre of the first pixel is (0, 0)."""
-
-    width_px: int
-    height_px: int
-    focal_px: NDArray[np.float64]
-    """(2,) along u, v."""
-    centre_px: NDArray[np.float64]
-    """(2,) u, v."""
-
-
-@dataclass(frozen=True, slots=True)
-class FusionGrid:
-    """What a pool's voxels mean."""
-
-    voxel_size_m: float
-    truncation_m: float
-    depth_min_m: float
-    depth_max_m: float
-    min_weight: int
-
-
-@dataclass(frozen=True, slots=True)
-class Surface:
-    """The triangles of K blocks, one after the other; see `write_surface`."""
-
-    vertex_counts: NDArray[np.int64]
-    triangle_counts: NDArray[np.int64]
-    vertices: NDArray[np.uint8]
-    colors: NDArray[np.uint8]
-    triangles: NDArray[np.uint16]
-    along: NDArray[np.float32]
-    edge_codes: NDArray[np.int16]
-    digests: NDArray[np.uint64]
 
 
 class CpuBlocks:
@@ -91,8 +52,9 @@ class CpuBlocks:
 
         self._rgba = np.zeros((camera.height_px, camera.width_px, 4), np.uint8)
         self._pixels = np.zeros((MAX_IMAGES, camera.height_px, camera.width_px), np.uint64)
-        self._steps = self._band_steps()
-        self._stride_px = self._ray_stride_px()
+        self._filter = depth_filter(grid, camera) if grid.depth_filter else None
+        self._steps = band_steps(grid)
+        self._stride_px = ray_stride_px(grid, camera)
         rows = -(-camera.height_px // self._stride_px)
         columns = -(-camera.width_px // self._stride_px)
         self._missing = np.zeros((rows, columns * self._steps), np.int64)
@@ -108,17 +70,6 @@ class CpuBlocks:
         self._cells = np.empty((count, ROWS), np.uint16)
         self._edges = np.empty((count, 3, 90), np.uint16)
 
-    def _band_steps(self) -> int:
-        """Samples across the band of a ray: two voxels apart, the surface among them."""
-        half = np.ceil(self._grid.truncation_m / self._grid.voxel_size_m / 2)
-        return 2 * max(int(half), 1) + 1
-
-    def _ray_stride_px(self) -> int:
-        """Pixels between rays: half a block apart at the far end, or nearer."""
-        half_block_m = self._grid.voxel_size_m * BLOCK_VOX / 2
-        stride = half_block_m * self._camera.focal_px.min() / self._grid.depth_max_m
-        return min(max(int(stride), 1), MAX_STRIDE_PX)
-
     def load(
         self,
         depth: NDArray[np.uint16] | NDArray[np.float32],
@@ -128,6 +79,9 @@ class CpuBlocks:
         image: int = 0,
     ) -> None:
         """Take the images of a view that comes next: (H, W), (H, W, 3) and (H, W)."""
+        if self._filter is not None:
+            depth, confidence = self._filter.apply(_read_only(depth), depth_scale_m, confidence)
+            depth_scale_m = 1.0
         # Byte shuffles are SIMD there.
         cv2.cvtColor(color, cv2.COLOR_RGB2RGBA, dst=self._rgba)
         if confidence is not None:
@@ -399,8 +353,7 @@ class CpuBlocks:
 
     def insert(self, coords: NDArray[np.int32]) -> int:
         """Give (N, 3) new blocks the next places, in order; returns how many are not new."""
-        x, y, z = coords.T.astype(np.int64) + COORDINATE_LIMIT
-        keys = ((x << (2 * KEY_BITS)) | (y << KEY_BITS) | z)[None]
+        keys = pack_keys(coords)[None]
         before, counts, none = self.count, np.array([len(coords)]), np.empty(0, np.int64)
         self.count, _ = insert_blocks(
             keys, counts, none, self.pool, self._stamps, self._stamp, before
@@ -426,6 +379,18 @@ class CpuBlocks:
         pool = self.pool
         return pool.sdf_sum, pool.counts, pool.color_low, pool.color_high
 
+    def refused_observations(self) -> int:
+        """None: every verb returned its own."""
+        return 0
+
+    @property
+    def spilled_blocks(self) -> int:
+        """None: they are in main memory."""
+        return 0
+
+    def close(self) -> None:
+        """Nothing is to be given back."""
+
     def field(self) -> CpuField:
         """The distances, for views of this camera."""
         grid, camera = self._grid, self._camera
@@ -445,6 +410,13 @@ class CpuBlocks:
         self._pending[used] = 0
         self._refused_keys = np.empty(0, np.int64)
         self.count = 0
+
+
+def depth_filter(grid: FusionGrid, camera: Pinhole) -> CpuDepthFilter:
+    """For depth as a pool takes it."""
+    size_px = camera.width_px, camera.height_px
+    range_m = grid.depth_min_m, grid.depth_max_m
+    return CpuDepthFilter(size_px, camera.focal_px, camera.centre_px, range_m)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -59,11 +59,11 @@ class ImuYaml:
 
     @staticmethod
     def beside(bag: Path) -> Path | None:
-        """The file that belongs to a bag: walk.imu.yaml, or imu.yaml of all bags in the folder."""
-        whole = bag.resolve()
-        name = whole.stem if whole.is_file() else whole.name
-        inside = [whole / NAME] if whole.is_dir() else []
-        places = [*inside, whole.with_name(f"{name}.{NAME}"), whole.with_name(NAME)]
+        """The file that belongs to a bag: walk.imu.yaml, or imu.yaml of all bags in the folder.
+
+        What lies beside a link comes before what lies beside the bag that it stands for.
+        """
+        places = [place for path in (bag.absolute(), bag.resolve()) for place in _places(path)]
         return next((place for place in places if place.is_file()), None)
 
     @classmethod
@@ -91,6 +91,13 @@ class ImuYaml:
             str(imu.get("rostopic", "")),
             _number(path, "timeshift_cam_imu", camera.get("timeshift_cam_imu", 0.0)),
         )
+
+
+def _places(bag: Path) -> list[Path]:
+    """Where a bag's file may be, the closest first."""
+    name = bag.stem if bag.is_file() else bag.name
+    inside = [bag / NAME] if bag.is_dir() else []
+    return [*inside, bag.with_name(f"{name}.{NAME}"), bag.with_name(NAME)]
 
 
 def _mapping(path: Path) -> Mapping[str, Any]:

@@ -106,12 +106,13 @@ class McapSequence:
 
 def offered_intrinsics(path: Path) -> Intrinsics:
     """The newest camera that a recorded session was offered. Raises InputError if none was."""
+    if not is_recording(path):
+        raise InputError(f"{path}: no recorded session is there, and only such are offered cameras")
     offer: ingest_pb2.CalibrationOffer | None = None
-    if is_recording(path):
-        with RecordingReader(path) as recording:
-            for recorded in recording.messages([OFFER]):
-                if isinstance(recorded.message, ingest_pb2.CalibrationOffer):
-                    offer = recorded.message
+    with RecordingReader(path) as recording:
+        for recorded in recording.messages([OFFER]):
+            if isinstance(recorded.message, ingest_pb2.CalibrationOffer):
+                offer = recorded.message
     if offer is None:
         raise InputError(
             f"{path}: no camera was offered in it; sessions with free intrinsics are, once "

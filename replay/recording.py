@@ -1,9 +1,9 @@
 """What a recorded session is on disk: a folder of MCAP segments, `000001.mcap` and so on.
 
 Each segment is a whole MCAP file (mcap.dev) of protobuf messages with their schema. It begins with
-the session's settings; every message is a chunk of its own, uncompressed, because images come
-compressed. A chunk is handed to the operating system in one piece before the next begins: what was
-written is there after the process is killed, without delay.
+the session's settings, and the newest camera that was offered; every message is a chunk of its own,
+uncompressed, because images come compressed. A chunk is handed to the operating system in one piece
+before the next begins: what was written is there after the process is killed, without delay.
 """
 
 import re

@@ -37,10 +37,12 @@ class RecordingWriter:
         opening: ingest_pb2.OpenSession,
         segment_bytes: int = SEGMENT_BYTES,
         newest_ns: int = 0,
+        offer: ingest_pb2.CalibrationOffer | None = None,
     ) -> None:
-        """`opening` goes to the start of each segment. Writes nothing yet.
+        """`opening` and the newest offer go to the start of each segment. Writes nothing yet.
 
         `newest_ns`: of the newest frame that the folder has; what is of no instant is filed there.
+        `offer`: the newest that the folder has, in segments that may be removed.
         """
         self.folder = folder
         self.segments_begun = 0
@@ -48,6 +50,7 @@ class RecordingWriter:
         self._segment_bytes = segment_bytes
         self._segment: Segment | None = None
         self._newest_ns = newest_ns
+        self._offer = offer
 
     def write(self, message: Message) -> int:
         """Append a message, and begin a segment before it if the last one is full.
@@ -63,6 +66,8 @@ class RecordingWriter:
         if self._segment is None:
             self._segment = self._begin(instant_ns)
             written = self._segment.size_bytes
+        if isinstance(message, ingest_pb2.CalibrationOffer):
+            self._offer = message
         try:
             return written + self._segment.append(message, instant_ns)
         except OSError:
@@ -78,6 +83,8 @@ class RecordingWriter:
         self.segments_begun += 1
         try:
             segment.append(self._opening, instant_ns)
+            if self._offer is not None:
+                segment.append(self._offer, instant_ns)
         except OSError:
             segment.abandon()
             raise

@@ -83,6 +83,8 @@ class RosBagSequence:
             self._color, self._depth = _found(reader, wanted, path)
             imus = [] if self._depth else imu_topics(reader)
             stamps = _stamps(reader, [self._color, self._depth, *imus])
+            if len(stamps[self._color]) == 0:
+                raise InputError(f"{path}: no images on {self._color}")
             self._pairs = _pairs(stamps[self._color], stamps.get(self._depth), path)
             self.frame_rate_hz = median_rate_hz(self._pairs[:, 0])
             self.calibration = self._calibration(reader, intrinsics)

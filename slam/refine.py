@@ -29,7 +29,7 @@ MAX_WAITING = 24
 """Pictures on their way to the process, a megabyte each; one more waits with its owner."""
 _LOOK_S = 1.0
 """How often to look whether an idle process still lives."""
-_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True, slots=True)

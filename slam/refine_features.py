@@ -19,6 +19,8 @@ _FEWEST_DEPTHS = 15
 _MAX_SPREAD = 0.04
 """Over the depth: more, and the feature is at the edge of something."""
 _DESCRIPTOR_BYTES = 128
+DESCRIPTOR_LENGTH = 512.0
+"""Each is a unit vector times this, rounded."""
 _WORDS = 64
 
 
@@ -29,17 +31,13 @@ class Features:
     points_px: NDArray[np.float64]
     """(N, 2) in COLMAP's pixels: the centre of the first one is (0.5, 0.5)."""
     descriptors: NDArray[np.uint8]
-    """(N, 128) RootSIFT (Arandjelović and Zisserman 2012), 512 for 1."""
+    """(N, 128) RootSIFT (Arandjelović and Zisserman 2012), `DESCRIPTOR_LENGTH` long."""
     depths: NDArray[np.float64]
     """(N,) along +Z; 0: not known. Metres of a sensor, or the world's unit as triangulated."""
     is_sensed: bool
     """Whether a sensor measured them."""
     likeness: NDArray[np.float32]
     """Unit vector; the scalar product of two says how alike their pictures are."""
-
-    def directions(self) -> NDArray[np.float32]:
-        """(N, 128) the descriptors as unit vectors."""
-        return _directions(self.descriptors)
 
     @property
     def sensed_m(self) -> NDArray[np.float64]:

@@ -60,26 +60,25 @@ def _why_no_better(adjustment: Adjustment) -> str:
     return ""
 
 
-def why_not_offered(offer: CameraOffer, given: Camera, adjustment: Adjustment) -> str:
+def why_not_offered(
+    offer: CameraOffer, given: Camera, adjustment: Adjustment, fewest_keyframes: int = 0
+) -> str:
     """The reason against the camera of an adjustment; empty: it may be offered.
 
-    Keyframes may move as it likes: nobody is told where.
+    Keyframes may move as it likes: nobody is told where. `fewest_keyframes`: that it must rest on
+    to replace an earlier offer.
     """
     camera = offer.camera
+    fewest_keyframes = max(fewest_keyframes, _FEWEST_KEYFRAMES)
     if reason := _why_no_better(adjustment):
         return reason
-    if offer.keyframes < _FEWEST_KEYFRAMES:
-        return f"it rests on {offer.keyframes} keyframes, at least {_FEWEST_KEYFRAMES} are needed"
+    if offer.keyframes < fewest_keyframes:
+        return f"it rests on {offer.keyframes} keyframes, at least {fewest_keyframes} are needed"
     changes = camera.fx_px / given.fx_px - 1, camera.fy_px / given.fy_px - 1
     if max(map(abs, changes)) > _MAX_FOCAL_CHANGE:
         return (
             f"its focal lengths are {changes[0]:+.0%} and {changes[1]:+.0%} off the given ones, "
             f"at most {_MAX_FOCAL_CHANGE:.0%}"
-        )
-    if not (0 <= camera.cx_px < camera.width_px and 0 <= camera.cy_px < camera.height_px):
-        return (
-            f"its centre ({camera.cx_px:.0f}, {camera.cy_px:.0f}) is outside of the picture, "
-            f"{camera.width_px}x{camera.height_px} px"
         )
     return ""
 

@@ -6,8 +6,9 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
+from gpu.matching import nearest
 from slam.geometry import Mat4
-from slam.refine_features import Features
+from slam.refine_features import DESCRIPTOR_LENGTH, Features
 
 _MAX_ANGLE_DEG = 50.0
 _MAX_DISTANCE = 0.8
@@ -62,17 +63,15 @@ def retrieved(key: int, features: Mapping[int, Features], but: Sequence[int]) ->
 
 def match(first: Features, second: Features) -> Matches:
     """Mutual nearest neighbours that are clearly nearer than the next (Lowe 2004)."""
-    likeness = first.directions() @ second.directions().T
-    if min(likeness.shape) < 2:
+    found = nearest(first.descriptors, second.descriptors)
+    if min(len(found.index), len(found.back)) < 2:
         return np.empty((0, 2), np.uint32)
-    best = likeness.argmax(axis=1)
-    rows = np.arange(len(best))
-    at_best = likeness[rows, best]
-    is_mutual = likeness.argmax(axis=0)[best] == rows
-    likeness[rows, best] = -1
-    angle, next_angle = np.arccos(np.clip([at_best, likeness.max(axis=1)], -1.0, 1.0))
+    lengths = np.sqrt([found.distance, found.next_distance])
+    angle, next_angle = 2 * np.arcsin(np.minimum(lengths / (2 * DESCRIPTOR_LENGTH), 1.0))
+    rows = np.arange(len(found.index))
+    is_mutual = found.back[found.index] == rows
     is_clear = is_mutual & (angle < _RATIO * next_angle) & (angle < _MAX_ANGLE_RAD)
-    return np.stack([rows[is_clear], best[is_clear]], axis=1).astype(np.uint32)
+    return np.stack([rows[is_clear], found.index[is_clear]], axis=1).astype(np.uint32)
 
 
 def verified(

@@ -45,8 +45,8 @@ class Refinement:
     def __init__(self, start: RefineStart) -> None:
         self._camera = start.camera
         self._free_intrinsics = start.free_intrinsics
-        self._newest_camera = start.camera
-        """As given, or as offered last."""
+        self._known = CameraOffer(start.camera, keyframes=0, reprojection_px=0.0)
+        """The camera as offered last; before, as given."""
         self._colmap_camera = colmap_camera(start.camera)
         self._extractor = FeatureExtractor()
         self._features: dict[int, Features] = {}
@@ -179,11 +179,12 @@ class Refinement:
         """
         adjustment = _adjusted(model, before, free_intrinsics=True)
         offer = CameraOffer(model.camera, len(result.keyframes), _median_px(model))
-        if not is_news(offer.camera, self._newest_camera):
+        if not is_news(offer.camera, self._known.camera):
             return result
-        if reason := why_not_offered(offer, self._camera, adjustment):
+        fewest = min(self._known.keyframes, len(self._features))
+        if reason := why_not_offered(offer, self._camera, adjustment, fewest):
             return replace(result, why_no_offer=reason)
-        self._newest_camera = offer.camera
+        self._known = offer
         return replace(result, offer=offer)
 
     def _constraints(

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from gpu.discovery import AUTO, MEMORY_SHARE
 from mapcast_client.errors import InputError
 from slam.refine import why_unavailable
 
@@ -65,6 +66,11 @@ class ServerConfig:
     vocabulary: Path | None = None
     """An ORB vocabulary in DBoW2's text format; None: the shipped one."""
     cache: Path = field(default_factory=user_cache)
+    backend: str = AUTO
+    """Where volumes are fused: auto (the first GPU, else the CPU), cpu, cuda, opencl or webgpu,
+    with a device's number or a part of its name after a colon."""
+    device_memory_share: float = MEMORY_SHARE
+    """What each session may take of a device's free memory."""
 
     access: str = "auto"
     """open: anyone may do all; closed: tokens are needed; auto: open on loopback only."""
@@ -140,6 +146,10 @@ class ServerConfig:
             raise InputError(
                 f"udp_port_min is {self.udp_port_min} and udp_port_max {self.udp_port_max}, "
                 "must be a range, or both 0"
+            )
+        if not 0 < self.device_memory_share <= 1:
+            raise InputError(
+                f"device_memory_share is {self.device_memory_share}, must be above 0, at most 1"
             )
         self._check_recordings()
         if self.refine and (reason := why_unavailable()):

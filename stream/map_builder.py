@@ -12,6 +12,7 @@ from fusion.live_map import LiveMap
 from fusion.monocular import Monocular, Scale
 from fusion.refinement import MapRefinement
 from fusion.volume import VolumeSettings
+from gpu.backend import Backend
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import DepthSettings
 from slam.camera import Calibration, Camera
@@ -34,6 +35,9 @@ _SCALE_SOURCES = {ingest_pb2.SENSOR_RGBD: "sensor", ingest_pb2.SENSOR_MONO_IMU: 
 
 MONOCULAR_MIN_WEIGHT = 6
 """One sure estimate, or several unsure ones that agree."""
+FILTERED_MIN_WEIGHT = 5
+"""More than the 4 observations that a near pixel of filtered depth counts for: no view is meshed
+alone."""
 UNSCALED_VOXEL = 0.005
 """In map units, which are about the depth of the first scene: pixels are half of that apart."""
 
@@ -47,13 +51,17 @@ class MapBuilder:
         vocabulary: Path,
         recording: Path | None = None,
         record: Callable[[ingest_pb2.FusedView], None] | None = None,
+        backend: Backend | None = None,
     ) -> None:
         """`recording` is the session's folder, `record` has views written there; None: none is.
+
+        `backend` is where volumes are; None: in main memory.
 
         Raises InputError for settings that do not do.
         """
         self._settings = settings
         self._vocabulary = vocabulary
+        self._backend = backend
         self._is_monocular = settings.sensor != ingest_pb2.SENSOR_RGBD
         self.guesses_camera = self._is_monocular and not settings.calibration.HasField("camera")
         """Whether the camera is unknown before the first frame."""
@@ -130,6 +138,7 @@ class MapBuilder:
             self.frames,
             alignment=_alignment(self._settings),
             refinement=self._refinement(camera),
+            backend=self._backend,
         )
 
     def _refinement(self, camera: Camera) -> MapRefinement | None:
@@ -188,6 +197,8 @@ def volume_settings(settings: ingest_pb2.OpenSession) -> VolumeSettings:
         given.setdefault("voxel_size_m", UNSCALED_VOXEL)
     if settings.sensor != ingest_pb2.SENSOR_RGBD:
         given["min_weight"] = MONOCULAR_MIN_WEIGHT
+    elif settings.fusion.depth_filter:
+        given |= {"depth_filter": True, "min_weight": FILTERED_MIN_WEIGHT}
     return VolumeSettings(**given)
 
 

@@ -105,6 +105,7 @@ class MeshPublisher:
         told = (live_map.moved_views, live_map.frozen_views)
         last.moved_views, last.frozen_views = told[0] - self._told[0], told[1] - self._told[1]
         last.pending_views = live_map.pending_views
+        last.device_bytes, last.spilled_blocks = live_map.device_bytes, live_map.spilled_blocks
         self._told = told
         for part in parts:
             self._send(worker_pb2.FromWorker(mesh=part))

@@ -1,5 +1,7 @@
 """A worker's mesh updates, on their way into the hub."""
 
+import logging
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +10,8 @@ from stream.mesh_columns import hashes_of, rows_of
 from stream.metrics import Metrics
 from stream.worker_pb2 import MeshUpdate
 
+logger = logging.getLogger(__name__)
+
 
 class MeshUpdates:
     """Publishes one session's rows, and counts what they tell of views that move."""
@@ -15,7 +19,7 @@ class MeshUpdates:
     def __init__(self, hub: Hub, metrics: Metrics) -> None:
         self._hub = hub
         self._metrics = metrics
-        self._pending_views = 0
+        self._counted: tuple[int, ...] = (0, 0, 0)
         self._whole: list[NDArray[np.int32]] = []
         """Blocks (K, 3) of an update's parts, so far, that says all there is."""
 
@@ -33,15 +37,23 @@ class MeshUpdates:
             self._metrics.stages.labels("mesh").observe(update.mesh_ms / 1e3)
             self._metrics.views_moved.inc(update.moved_views)
             self._metrics.views_frozen.inc(update.frozen_views)
-            self._note_pending(update.pending_views)
+            self._count(update.pending_views, update.device_bytes, update.spilled_blocks)
         if update.is_last and update.is_whole:
             self._hub.keep_only(np.concatenate(self._whole))
             self._whole = []
 
     def close(self) -> None:
-        """Nothing is pending of a session that is gone."""
-        self._note_pending(0)
+        """A session that is gone has nothing pending, and takes no memory."""
+        self._count(0, 0, 0)
 
-    def _note_pending(self, views: int) -> None:
-        self._metrics.views_pending.inc(views - self._pending_views)
-        self._pending_views = views
+    def _count(self, *now: int) -> None:
+        """Add what this session has more than before to what all have."""
+        metrics = self._metrics
+        if now[2] and not self._counted[2]:
+            logger.warning(
+                "a volume's device is full: %d of its blocks went to main memory, more may", now[2]
+            )
+        gauges = (metrics.views_pending, metrics.device_memory_bytes, metrics.spilled_blocks)
+        for gauge, value, before in zip(gauges, now, self._counted, strict=True):
+            gauge.inc(value - before)
+        self._counted = now

@@ -58,6 +58,16 @@ class Metrics:
             "Views that wait to be moved to their corrected pose.",
             registry=self.registry,
         )
+        self.device_memory_bytes = Gauge(
+            "mapcast_device_memory_bytes",
+            "Memory of devices that sessions' volumes take.",
+            registry=self.registry,
+        )
+        self.spilled_blocks = Gauge(
+            "mapcast_spilled_blocks",
+            "Blocks of volumes that are in main memory, because their device is full.",
+            registry=self.registry,
+        )
         self.views_frozen = Counter(
             "mapcast_views_frozen",
             "Views that were to move and stayed: they are not stored any more.",

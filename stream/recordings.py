@@ -36,17 +36,21 @@ class Recordings:
         return self.folder / session_id
 
     def recorder(
-        self, session_id: str, opening: ingest_pb2.OpenSession, newest_ns: int | None = None
+        self,
+        session_id: str,
+        opening: ingest_pb2.OpenSession,
+        newest_ns: int | None = None,
+        offer: ingest_pb2.CalibrationOffer | None = None,
     ) -> Recorder:
         """A recorder of a session as it was asked for; it writes nothing yet.
 
-        `newest_ns`: of the newest frame that is recorded of it.
+        `newest_ns`: of the newest frame that is recorded of it; `offer`: the newest that is.
         """
         told = ingest_pb2.OpenSession()
         told.CopyFrom(opening)
         told.session = session_id
         folder = self.of(session_id)
-        writer = RecordingWriter(folder, told, self._segment_bytes, newest_ns or 0)
+        writer = RecordingWriter(folder, told, self._segment_bytes, newest_ns or 0, offer)
         return Recorder(writer, self._retention, self._metrics, newest_ns)
 
     def remove(self, session_id: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gpu.discovery import AUTO, CPU
 from mapcast_client.delta import (
     DeltaHead,
     Status,
@@ -37,7 +38,7 @@ from stream.session_record import CHECKPOINTS, SessionRecord
 from stream.session_state import SessionState
 from stream.subscribe import DeltaCache, Follower, Subscription
 from stream.worker_pb2 import Open
-from stream.worker_process import WorkerPool
+from stream.worker_process import Equipment, WorkerPool
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +72,19 @@ class Registry:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Unpack the vocabulary and warm the first worker."""
+        """Unpack the vocabulary and warm the first worker.
+
+        Raises BackendError if the backend that was asked for is not there.
+        """
         vocabulary = self.config.vocabulary
         if vocabulary is None:
             vocabulary = await asyncio.to_thread(default_vocabulary, self.config.cache)
-        self._pool = WorkerPool(vocabulary, self.config.keep_warm_worker)
+        config = self.config
+        equipment = Equipment(vocabulary, config.backend, config.device_memory_share)
+        self._pool = WorkerPool(equipment, config.keep_warm_worker)
         self._pool.warm()
+        if config.backend not in (AUTO, CPU):
+            await self._pool.prove()
         if self._recordings is not None:
             self._retaining = asyncio.create_task(self._recordings.retain())
             await self._bring_back(self._recordings)
@@ -210,7 +218,7 @@ class Registry:
         recorder: Recorder | NoRecorder = NoRecorder()
         if not record.is_over:
             newest_ns = past.recorded_through or None
-            recorder = recordings.recorder(record.session, past.request, newest_ns)
+            recorder = recordings.recorder(record.session, past.request, newest_ns, past.offer)
         self.access.add(record.session, record.tokens)
         session = Session(
             record.session,

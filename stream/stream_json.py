@@ -3,6 +3,7 @@
 import json
 from typing import Annotated, Any, Literal, Self
 
+from google.protobuf.json_format import MessageToDict
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mapcast_client.errors import InputError
@@ -133,6 +134,14 @@ def final_words(finished: ingest_pb2.Finished, session_id: str, viewer_path: str
         "map_hash": str(finished.map_hash),
         "links": links,
     }
+
+
+def offer_words(offer: ingest_pb2.CalibrationOffer) -> dict[str, Any]:
+    """The camera that was found to fit better."""
+    words: dict[str, Any] = MessageToDict(
+        offer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return {"type": "calibration_offer", **words}
 
 
 def error_words(message: str, fatal: bool) -> dict[str, Any]:

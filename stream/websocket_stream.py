@@ -24,6 +24,7 @@ from stream.stream_json import (
     ImageReader,
     error_words,
     final_words,
+    offer_words,
     opened_words,
     partial_words,
     progress_words,
@@ -118,6 +119,8 @@ class ImageStream:
             return [opened_words(answer.opened)]
         if kind == "result":
             return [progress_words(answer.result), *self._partial()]
+        if kind == "calibration_offer":
+            return [offer_words(answer.calibration_offer)]
         if kind == "error":
             return [error_words(answer.error.message, answer.error.fatal)]
         if kind == "finished":

@@ -1,4 +1,4 @@
-"""A session's worker process: `python -m stream.worker FD VOCABULARY`.
+"""A session's worker: what its process does, see `stream.worker_main`.
 
 Three threads pass each message on in order: decode, track, fuse (which also meshes and answers).
 The queues between them are bounded by the credits the server was granted. The depth of monocular
@@ -8,7 +8,6 @@ frames is estimated beside them in a live session, and in turn in a lossless one
 import os
 import queue
 import socket
-import sys
 import threading
 import time
 import traceback
@@ -17,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from fusion.live_map import FusedFrame, LiveMap
-from fusion.warm_up import warm_up
+from gpu.backend import Backend
+from gpu.discovery import described
 from mapcast_client.errors import InputError, MapcastError
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration
@@ -52,8 +52,9 @@ Action = ingest_pb2.Control.Action
 class Worker:
     """The stages and what they own: the tracker by `track`, the volume by `fuse`."""
 
-    def __init__(self, pipe: socket.socket, vocabulary: Path) -> None:
+    def __init__(self, pipe: socket.socket, vocabulary: Path, backend: Backend | None) -> None:
         self._pipe = pipe
+        self._backend = backend
         self._writing = threading.Lock()
         self._vocabulary = vocabulary
         self._builder: MapBuilder | None = None
@@ -80,8 +81,7 @@ class Worker:
 
     def run(self) -> None:
         """Serve until the server closes the pipe."""
-        warm_up()
-        self._send(worker_pb2.FromWorker(ready=worker_pb2.Ready()))
+        self._send(worker_pb2.FromWorker(ready=worker_pb2.Ready(device=described(self._backend))))
         while self._builder is None:
             if (message := ipc.receive_blocking(self._pipe)) is None:
                 return
@@ -110,7 +110,7 @@ class Worker:
         settings = request.settings
         try:
             recording = Path(request.recording) if request.recording else None
-            builder = MapBuilder(settings, self._vocabulary, recording, self._record)
+            builder = MapBuilder(settings, self._vocabulary, recording, self._record, self._backend)
             restoring = None
             if request.restore or request.saved_map:
                 restoring = Restoring(request, builder, self._send)
@@ -318,6 +318,7 @@ class Worker:
     def _begin_epoch(self, live_map: LiveMap | None) -> None:
         if self._map is not None and self._map is not live_map:
             self._map.close_refinement()
+            self._map.close_volume()
         self._map = live_map
         self._generation = 0 if live_map is None else live_map.generation
         self._epoch += 1
@@ -386,14 +387,3 @@ class Worker:
             with suppress(ConnectionError):
                 self._send(worker_pb2.FromWorker(failure=worker_pb2.Failure(reason=reason)))
             os._exit(1)
-
-
-def main() -> None:
-    """Entry point of the process."""
-    os.dup2(2, 1)  # what ORB-SLAM3 prints belongs in the log, which is standard error
-    with socket.socket(fileno=int(sys.argv[1])) as pipe:
-        Worker(pipe, Path(sys.argv[2])).run()
-
-
-if __name__ == "__main__":
-    main()

@@ -52,8 +52,10 @@ class FromWorker(_message.Message):
     def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., result: _Optional[_Union[_ingest_pb2.FrameResult, _Mapping]] = ..., mesh: _Optional[_Union[MeshUpdate, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., corrections: _Optional[_Union[_ingest_pb2.Corrections, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., map_frame: _Optional[_Union[MapFrame, _Mapping]] = ..., fused_view: _Optional[_Union[_ingest_pb2.FusedView, _Mapping]] = ..., restored: _Optional[_Union[Restored, _Mapping]] = ..., refined: _Optional[_Union[Refined, _Mapping]] = ...) -> None: ...
 
 class Ready(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("device",)
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    def __init__(self, device: _Optional[str] = ...) -> None: ...
 
 class Open(_message.Message):
     __slots__ = ("settings", "recording", "checkpoint", "restore", "epoch", "map_epoch", "saved_map")
@@ -130,7 +132,7 @@ class MapFrame(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ..., rescaled_by: _Optional[float] = ...) -> None: ...
 
 class MeshUpdate(_message.Message):
-    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last", "is_whole", "moved_views", "frozen_views", "pending_views", "content_hashes")
+    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last", "is_whole", "moved_views", "frozen_views", "pending_views", "content_hashes", "device_bytes", "spilled_blocks")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
     VERTEX_COUNTS_FIELD_NUMBER: _ClassVar[int]
@@ -149,6 +151,8 @@ class MeshUpdate(_message.Message):
     FROZEN_VIEWS_FIELD_NUMBER: _ClassVar[int]
     PENDING_VIEWS_FIELD_NUMBER: _ClassVar[int]
     CONTENT_HASHES_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SPILLED_BLOCKS_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     blocks: bytes
     vertex_counts: bytes
@@ -167,7 +171,9 @@ class MeshUpdate(_message.Message):
     frozen_views: int
     pending_views: int
     content_hashes: bytes
-    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ..., is_last: _Optional[bool] = ..., is_whole: _Optional[bool] = ..., moved_views: _Optional[int] = ..., frozen_views: _Optional[int] = ..., pending_views: _Optional[int] = ..., content_hashes: _Optional[bytes] = ...) -> None: ...
+    device_bytes: int
+    spilled_blocks: int
+    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ..., is_last: _Optional[bool] = ..., is_whole: _Optional[bool] = ..., moved_views: _Optional[int] = ..., frozen_views: _Optional[int] = ..., pending_views: _Optional[int] = ..., content_hashes: _Optional[bytes] = ..., device_bytes: _Optional[int] = ..., spilled_blocks: _Optional[int] = ...) -> None: ...
 
 class Query(_message.Message):
     __slots__ = ("id", "export_format", "raycast", "trajectory", "save")

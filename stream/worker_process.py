@@ -6,8 +6,11 @@ import socket
 import sys
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gpu.backend import BackendError
+from gpu.discovery import CPU, described
 from mapcast_client.errors import InputError, ProtocolError
 from stream import ipc
 from stream.errors import WorkerDied
@@ -15,7 +18,7 @@ from stream.worker_pb2 import FromWorker, Open, Opened, ToWorker
 
 logger = logging.getLogger(__name__)
 
-WORKER_MODULE = "stream.worker"
+WORKER_MODULE = "stream.worker_main"
 """What a worker runs; benches and tests may have others."""
 START_TIMEOUT_S = 120.0
 """Covers compiling the kernels on a machine's very first start."""
@@ -23,6 +26,21 @@ KEPT_LOG_LINES = 20
 LOG_CHUNK_BYTES = 1 << 14
 PIPE_BYTES = 4 << 20
 """What fits between the processes: a usual mesh update, so that neither waits for the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What all workers of a server have."""
+
+    vocabulary: Path
+    backend: str
+    """Where volumes are: a choice as `gpu.discovery` takes it."""
+    device_memory_share: float
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What a worker's command line says of it."""
+        return str(self.vocabulary), self.backend, str(self.device_memory_share)
 
 
 class WorkerProcess:
@@ -39,6 +57,8 @@ class WorkerProcess:
         self._writer = writer
         self._log: deque[str] = deque(maxlen=KEPT_LOG_LINES)
         self._failure = ""
+        self.device = ""
+        """Where its volumes are, once it is ready."""
         self.credits = 0
         """Frames that it takes at once, since it was opened."""
         self.is_restoring = False
@@ -46,14 +66,18 @@ class WorkerProcess:
         self._logging = asyncio.create_task(self._keep_log())
 
     @classmethod
-    async def start(cls, vocabulary: Path) -> "WorkerProcess":
-        """Spawn a worker and wait until it is warm. Raises WorkerDied."""
+    async def start(cls, equipment: Equipment) -> "WorkerProcess":
+        """Spawn a worker and wait until it is warm.
+
+        Raises WorkerDied, BackendError if what it is to fuse on is not there.
+        """
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_BYTES)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", WORKER_MODULE, str(theirs.fileno()), str(vocabulary)),
+                *(sys.executable, "-m", WORKER_MODULE, str(theirs.fileno())),
+                *equipment.arguments,
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
@@ -63,7 +87,10 @@ class WorkerProcess:
         worker = cls(process, reader, writer)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                await worker._expect("ready")
+                answer = await worker._expect("ready", "refused")
+            if answer.HasField("refused"):
+                raise BackendError(answer.refused.reason)
+            worker.device = answer.ready.device
         except TimeoutError:
             await worker.kill()
             raise WorkerDied(f"worker was not ready within {START_TIMEOUT_S:.0f} s") from None
@@ -169,15 +196,17 @@ class WorkerProcess:
 class WorkerPool:
     """Starts workers, and keeps one warm so that a session opens at once."""
 
-    def __init__(self, vocabulary: Path, keep_warm: bool) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, equipment: Equipment, keep_warm: bool) -> None:
+        self._equipment = equipment
         self._keep_warm = keep_warm
         self._spare: asyncio.Task[WorkerProcess] | None = None
+        self.device = ""
+        """Where volumes are; empty until a worker was ready."""
 
     def warm(self) -> None:
         """Begin to start the spare worker, if one is wanted and there is none."""
         if self._keep_warm and self._spare is None:
-            self._spare = asyncio.create_task(WorkerProcess.start(self._vocabulary))
+            self._spare = asyncio.create_task(self._start())
 
     async def take(self) -> WorkerProcess:
         """The spare worker if it lives, or a new one. Raises WorkerDied."""
@@ -194,7 +223,24 @@ class WorkerPool:
                 if worker.is_alive:
                     return worker
                 await worker.kill()
-        return await WorkerProcess.start(self._vocabulary)
+        return await self._start()
+
+    async def _start(self) -> WorkerProcess:
+        worker = await WorkerProcess.start(self._equipment)
+        if worker.device != self.device:
+            self.device = worker.device
+            logger.info("volumes are fused on %s", worker.device)
+        if worker.device == described(None):  # the next need not look for others
+            self._equipment = replace(self._equipment, backend=CPU)
+        return worker
+
+    async def prove(self) -> None:
+        """See whether workers can start. Raises WorkerDied, BackendError.
+
+        One is started, however it goes: a driver that hangs would hang again.
+        """
+        spare, self._spare = self._spare, None
+        await self.give_back(await (self._start() if spare is None else spare))
 
     async def give_back(self, worker: WorkerProcess) -> None:
         """Keep a worker that no session was opened on as the spare one, or end it."""

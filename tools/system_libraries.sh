@@ -2,7 +2,7 @@
 # Install the system libraries that the wheels need, where this user may; else say how.
 # ORB-SLAM3's wheel: GL and X11. numba: OpenMP. The page test: Chromium. Python: venv.
 # With the argument `bench`, what Open3D's wheel needs, too: libusb. With `test`, GStreamer as a WebRTC
-# publisher: its plugins, and bindings for the system's Python.
+# publisher: its plugins, and bindings for the system's Python; and Vulkan on the processor.
 set -eu
 packages=""
 want() { # want FILE PACKAGE: the package, if nothing on the machine provides the file
@@ -24,7 +24,8 @@ want_package() { # want_package PACKAGE: for what no library or command tells
 [ "${1:-}" != bench ] || want libusb-1.0.so.0 libusb-1.0-0
 if [ "${1:-}" = test ]; then
     for package in gstreamer1.0-nice gstreamer1.0-plugins-bad gstreamer1.0-plugins-base \
-        gstreamer1.0-plugins-good gir1.2-gst-plugins-bad-1.0 python3-gi; do
+        gstreamer1.0-plugins-good gir1.2-gst-plugins-bad-1.0 libvulkan1 mesa-vulkan-drivers \
+        python3-gi; do
         want_package "$package"
     done
 fi

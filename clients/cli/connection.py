@@ -81,19 +81,21 @@ async def reach(
     depth_models: Path | None = None,
     credentials: Credentials = Credentials(),
     refine: bool = False,
+    backend: str | None = None,
 ) -> AsyncIterator[Server]:
     """Give the server at `grpc_address`, or start one here for the time of the block.
 
     Without `http_url` the HTTP port is taken to be 8430 of the same host. A server started here
     takes its usual ports where they are free, otherwise any; `vocabulary`, the folder
-    `depth_models` and whether it is to `refine` are settings of such a one.
+    `depth_models`, whether it is to `refine` and its `backend` are settings of such a one.
     """
     if grpc_address is not None:
-        if vocabulary is not None:
-            raise InputError(
-                "--vocabulary is a setting of the server: give it to `mapcast serve`, "
-                "not with --server"
-            )
+        for option, value in (("--vocabulary", vocabulary), ("--backend", backend)):
+            if value is not None:
+                raise InputError(
+                    f"{option} is a setting of the server: give it to `mapcast serve`, "
+                    "not with --server"
+                )
         url = http_url or _http_beside(grpc_address, credentials)
         yield Server(grpc_address, url.rstrip("/"), credentials)
         return
@@ -105,6 +107,7 @@ async def reach(
         depth_models=depth_models,
         web_dir=web_bundle(),
         refine=refine or None,
+        backend=backend,
         http_port=free_or_any(defaults.host, defaults.http_port),
         grpc_port=free_or_any(defaults.host, defaults.grpc_port),
     )

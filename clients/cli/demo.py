@@ -12,10 +12,12 @@ from clients.cli.files import write_bytes, write_json
 from clients.cli.interrupt import on_interrupt
 from clients.cli.monocular import MonocularOptions
 from clients.cli.options import (
+    BackendOption,
     CameraOption,
     CaOption,
     Depth,
     DepthOption,
+    FilterDepthOption,
     HttpOption,
     JsonOption,
     ModelOption,
@@ -56,6 +58,7 @@ def demo(
     policy: PolicyOption = Policy.live,
     voxel: VoxelOption = None,
     vocabulary: VocabularyOption = None,
+    backend: BackendOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Where the map's files go.")
     ] = Path("out"),
@@ -67,6 +70,7 @@ def demo(
     model: ModelOption = None,
     scene_depth: SceneDepthOption = 0.0,
     camera: CameraOption = None,
+    filter_depth: FilterDepthOption = False,
 ) -> None:
     """Stream a sequence at camera rate; leave its map, path and picture in `out`."""
     monocular = MonocularOptions(mono, depth, model, scene_depth, camera)
@@ -74,9 +78,15 @@ def demo(
     sequence = monocular.open(path, limit)
     voxel_size = monocular.voxel_size(sequence, voxel, _VOXEL_M)
     options = StreamOptions(
-        limit, rate, policy.value, voxel_size_m=voxel_size, depth=monocular.session_depth()
+        limit,
+        rate,
+        policy.value,
+        voxel_size_m=voxel_size,
+        depth=monocular.session_depth(),
+        filter_depth=filter_depth,
     )
-    reached = reach(server, http, vocabulary, models, Credentials(token, ca))
+    credentials = Credentials(token, ca)
+    reached = reach(server, http, vocabulary, models, credentials, backend=backend)
     asyncio.run(_run(sequence, options, reached, out, json, keep))
 
 

@@ -6,22 +6,25 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from clients.cli.connection import is_free, web_bundle
+from clients.cli.devices import inspect_devices, shown
+from clients.cli.files import write_json
+from clients.cli.options import JsonOption
 from clients.cli.progress import console
+from gpu.probes import PROBES
 from mapcast_client.errors import MapcastError
 from stream.config import ServerConfig
 
 _OLDEST_PYTHON = (3, 11)
 _SAFE_THREADING_LAYERS = ("omp", "tbb")
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_GPU_LIBRARIES = {"cuda": "cupy", "opencl": "pyopencl", "webgpu": "wgpu"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,23 @@ class Finding:
     """Whether the main job, replaying and serving on the CPU, cannot run without it."""
 
 
-def doctor() -> None:
-    """Check what mapcast needs here; exit code 0 if it can replay and serve."""
+def doctor(json: JsonOption = None) -> None:
+    """Check what mapcast needs and test each device; exit code 0 if it can replay and serve."""
     findings = [finding for check in CHECKS for finding in check()]
+    _print(findings)
+    devices = inspect_devices(PROBES)
+    console.print(shown(devices))
+    if json is not None:
+        found = [asdict(finding) for finding in findings]
+        write_json(json, {"findings": found, **devices.to_json()})
+    missing = [finding.what for finding in findings if finding.is_needed and not finding.is_there]
+    if missing:
+        console.print(f"\n[red]mapcast cannot run here: {', '.join(missing)}.[/]")
+        raise typer.Exit(1)
+    console.print("\n[green]Recordings can be replayed and maps served.[/]")
+
+
+def _print(findings: list[Finding]) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(style="cyan", no_wrap=True)
@@ -46,11 +63,7 @@ def doctor() -> None:
     for finding in findings:
         table.add_row(_mark(finding), finding.what, escape(finding.detail))
     console.print(table)
-    missing = [finding.what for finding in findings if finding.is_needed and not finding.is_there]
-    if missing:
-        console.print(f"\n[red]mapcast cannot run here: {', '.join(missing)}.[/]")
-        raise typer.Exit(1)
-    console.print("\n[green]Recordings can be replayed and maps served.[/]")
+    console.print()
 
 
 def _mark(finding: Finding) -> str:
@@ -66,6 +79,11 @@ def check_python() -> Iterator[Finding]:
     yield Finding(
         "Python", fits, platform.python_version() + ("" if fits else f", needs {oldest} or later")
     )
+
+
+def check_mapcast() -> Iterator[Finding]:
+    """This program's version."""
+    yield Finding("mapcast", True, version("mapcast"))
 
 
 def check_threading_layer() -> Iterator[Finding]:
@@ -148,19 +166,9 @@ def check_chromium() -> Iterator[Finding]:
     yield Finding("Chromium", found is not None, detail, is_needed=False)
 
 
-def check_backends() -> Iterator[Finding]:
-    """Where kernels can run."""
-    yield Finding("backend cpu", True, f"numba on {platform.machine()}")
-    for backend, library in _GPU_LIBRARIES.items():
-        try:
-            detail = f"{library} {version(library)} is installed, but this version has no kernels"
-        except PackageNotFoundError:
-            detail = "this version has no kernels for it"
-        yield Finding(f"backend {backend}", False, detail, is_needed=False)
-
-
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_python,
+    check_mapcast,
     check_threading_layer,
     check_orbslam3,
     check_vocabulary,
@@ -169,5 +177,4 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_web_bundle,
     check_ports,
     check_chromium,
-    check_backends,
 )

@@ -13,7 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from clients.cli.files import write_json
-from clients.cli.options import CameraOption, JsonOption, LimitOption, VocabularyOption
+from clients.cli.options import JsonOption, LimitOption, VocabularyOption
 from clients.cli.progress import console
 from fusion.depth.opening import DepthKind, open_depth_source
 from fusion.depth.source import DepthSource
@@ -96,7 +96,15 @@ def evaluate_depth(
             "Without: motion stereo only.",
         ),
     ] = None,
-    camera: CameraOption = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            "--camera",
+            metavar="FX,FY,CX,CY|FILE",
+            help="The colour camera, a pinhole without distortion, in pixels; or a TOML or YAML "
+            "file. Without: as recorded.",
+        ),
+    ] = None,
     limit: LimitOption = None,
     vocabulary: VocabularyOption = None,
     json: JsonOption = None,

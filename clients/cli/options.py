@@ -98,6 +98,22 @@ VocabularyOption = Annotated[
     Path | None,
     typer.Option("--vocabulary", metavar="PATH", help="ORB vocabulary (DBoW2 text)."),
 ]
+BackendOption = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        metavar="auto|cpu|cuda|opencl|webgpu[:DEVICE]",
+        help="Where volumes are fused; auto: the first GPU, else the CPU. See `mapcast doctor`.",
+    ),
+]
+FilterDepthOption = Annotated[
+    bool,
+    typer.Option(
+        "--filter-depth",
+        help="Smooth a depth sensor's noise before fusion, drop flying pixels and weigh what is "
+        "near more. Not for estimated depth.",
+    ),
+]
 MonoOption = Annotated[
     bool, typer.Option("--mono", help="Leave a recording's depth out, as a plain camera would.")
 ]

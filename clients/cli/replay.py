@@ -17,10 +17,12 @@ from clients.cli.map_frame import MapFrame
 from clients.cli.monocular import MonocularOptions
 from clients.cli.offered_camera import OfferedCamera
 from clients.cli.options import (
+    BackendOption,
     CameraOption,
     CaOption,
     Depth,
     DepthOption,
+    FilterDepthOption,
     FreeIntrinsicsOption,
     HttpOption,
     JsonOption,
@@ -68,12 +70,14 @@ def replay(
     poses: PosesOption = Poses.tracked,
     voxel: VoxelOption = None,
     vocabulary: VocabularyOption = None,
+    backend: BackendOption = None,
     mono: MonoOption = False,
     depth: DepthOption = Depth.auto,
     model: ModelOption = None,
     scene_depth: SceneDepthOption = 0.0,
     camera: CameraOption = None,
     free_intrinsics: FreeIntrinsicsOption = False,
+    filter_depth: FilterDepthOption = False,
 ) -> None:
     """Stream a recording through a server and report tracking, speed and map."""
     monocular = MonocularOptions(mono, depth, model, scene_depth, camera)
@@ -87,12 +91,15 @@ def replay(
         voxel,
         monocular.session_depth(),
         free_intrinsics,
+        filter_depth,
     )
     credentials = Credentials(token, ca)
 
     async def run() -> Report:
         async with (
-            reach(server, http, vocabulary, models, credentials, free_intrinsics) as reached,
+            reach(
+                server, http, vocabulary, models, credentials, free_intrinsics, backend
+            ) as reached,
             replayed(reached, sequence, options) as done,
         ):
             return done.report
@@ -100,7 +107,10 @@ def replay(
     report = asyncio.run(run())
     print_report(report, sequence.name)
     if free_intrinsics and report.offered_camera is None:
-        console.print("no camera was found that fits better; --rate 1 gives refinement more time")
+        doubt = "" if server is None else ", or the server does not refine"
+        console.print(
+            f"a camera that fits better: none was found{doubt}; --rate 1 gives refinement more time"
+        )
     if json is not None:
         write_json(json, report.to_json())
 

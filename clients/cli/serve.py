@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from clients.cli.connection import web_bundle
 from clients.cli.interrupt import on_interrupt
-from clients.cli.options import VocabularyOption
+from clients.cli.options import BackendOption, VocabularyOption
 from clients.cli.progress import console
 from slam.refine import why_unavailable
 from stream.addresses import lan_addresses, with_port
@@ -84,6 +84,7 @@ def serve(
         ),
     ] = None,
     vocabulary: VocabularyOption = None,
+    backend: BackendOption = None,
 ) -> None:
     """Serve sessions until Ctrl-C: gRPC, WebRTC and WebSocket in; gRPC, WebSocket and REST out."""
     logging.getLogger("stream").setLevel(logging.INFO)
@@ -107,6 +108,7 @@ def serve(
         depth_models=depth_models,
         refine=refine,
         vocabulary=vocabulary,
+        backend=backend,
         web_dir=web_bundle(),
     )
     asyncio.run(_serve(settings))
@@ -138,6 +140,7 @@ def _introduce(settings: ServerConfig, running: RunningServer) -> None:
         running.grpc_address
     ]:
         _show("gRPC", address)
+    _show("backend", settings.backend)
     if settings.recordings is not None:
         _show("recordings", str(settings.recordings))
     if token:

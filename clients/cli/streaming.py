@@ -14,7 +14,7 @@ from mapcast_client.errors import HashMismatch, InputError
 from mapcast_client.poses import pose_message
 from mapcast_client.v1 import ingest_pb2, maps_pb2
 from replay.mcap import McapSequence
-from replay.sequence import Sequence, has_imu
+from replay.sequence import RGBD, Sequence, has_imu
 from slam.trajectory import Trajectory
 
 _CATCH_UP_TIMEOUT_S = 60.0
@@ -52,12 +52,16 @@ class StreamOptions:
     depth: DepthOptions = DepthOptions()
     free_intrinsics: bool = False
     """Have the focal lengths estimated, where the server refines."""
+    filter_depth: bool = False
+    """Have the sensor's depth smoothed and weighed; False: as recorded."""
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise InputError(f"--limit is {self.limit}, must be at least 1")
         if self.rate < 0:
             raise InputError(f"--rate is {self.rate}, must be 0 (as fast as possible) or more")
+        if self.free_intrinsics and self.poses == "given":
+            raise InputError("--free-intrinsics with --poses given: such poses are not refined")
         if self.voxel_size_m is not None and not 0.001 <= self.voxel_size_m <= 1:
             raise InputError(f"--voxel is {self.voxel_size_m} m, must be 0.001 to 1")
 
@@ -79,6 +83,8 @@ class SequenceStream:
     def __init__(self, server: Server, sequence: Sequence, options: StreamOptions) -> None:
         if options.poses == "given" and not _has_poses(sequence):
             raise InputError(f"{sequence.name} has no ground truth to give as poses")
+        if options.filter_depth and sequence.sensor != RGBD:
+            raise InputError(f"--filter-depth: {sequence.name} comes without a sensor's depth")
         self.tally = Tally()
         self._server = server
         self._sequence = sequence
@@ -99,7 +105,7 @@ class SequenceStream:
             name=sequence.name,
             policy=options.policy,
             pose_source=options.poses,
-            fusion=_fusion(sequence, options.voxel_size_m),
+            fusion=_fusion(sequence, options),
             sensor=sequence.sensor,
             depth=options.depth.source,
             model=options.depth.model,
@@ -204,13 +210,15 @@ class SequenceStream:
         return dict(zip(instants, map(pose_message, truth.world_from_camera), strict=True))
 
 
-def _fusion(sequence: Sequence, voxel_size_m: float | None) -> ingest_pb2.FusionSettings:
+def _fusion(sequence: Sequence, options: StreamOptions) -> ingest_pb2.FusionSettings:
     """A recorded session's settings, but for what is asked for; else the server's."""
     fusion = ingest_pb2.FusionSettings()
     if isinstance(sequence, McapSequence):
         fusion.CopyFrom(sequence.settings.fusion)
-    if voxel_size_m is not None:
-        fusion.voxel_size_m = voxel_size_m
+    if options.voxel_size_m is not None:
+        fusion.voxel_size_m = options.voxel_size_m
+    if options.filter_depth:
+        fusion.depth_filter = True
     return fusion
 
 

@@ -43,26 +43,26 @@ def _census(gray: NDArray[np.uint8], spacing_px: int) -> NDArray[np.uint32]:
     border = REACH_PX * spacing_px
     padded = cv2.copyMakeBorder(gray, border, border, border, border, cv2.BORDER_REPLICATE)
     words = np.zeros(gray.shape, np.uint32)
-    census_words(padded, spacing_px, words)
+    census_words(padded, _OFFSETS * spacing_px, border, DEAD_ZONE, words)
     return words
 
 
-# One work-item = one row of `words` (H, W) uint32, zero before. `padded` uint8 has REACH_PX ·
-# spacing_px more pixels on each side. Bit 2k: neighbour k is brighter; 2k + 1: it is darker.
-# Races: none.
+# One work-item = one row of `words` (H, W) uint32, zero before. `padded` uint8 has `border` more
+# pixels on each side. `offsets` (K ≤ 16, 2) are the neighbours' rows and columns from a pixel. Bit
+# 2k: neighbour k is brighter by more than `dead_zone`; 2k + 1: it is darker. Races: none.
 @njit(parallel=True, **JIT)
-def census_words(padded, spacing_px, words):
-    """Compare each pixel with its sixteen neighbours."""
+def census_words(padded, offsets, border, dead_zone, words):
+    """Compare each pixel with up to sixteen neighbours."""
     height, width = words.shape
-    border = REACH_PX * spacing_px
+    above, below = int32(dead_zone), int32(-dead_zone)
     for v in prange(height):
         centre, row_words = padded[v + border, border : border + width], words[v]
-        for k in range(_OFFSETS.shape[0]):
-            shift = _OFFSETS[k, 1] * spacing_px + border
-            neighbour = padded[v + border + _OFFSETS[k, 0] * spacing_px, shift : shift + width]
+        for k in range(offsets.shape[0]):
+            shift = offsets[k, 1] + border
+            neighbour = padded[v + border + offsets[k, 0], shift : shift + width]
             bit = uint32(2 * k)
             for u in range(width):
                 difference = int32(int32(neighbour[u]) - int32(centre[u]))
-                brighter = uint32(1) if difference > int32(DEAD_ZONE) else uint32(0)
-                darker = uint32(2) if difference < int32(-DEAD_ZONE) else uint32(0)
+                brighter = uint32(1) if difference > above else uint32(0)
+                darker = uint32(2) if difference < below else uint32(0)
                 row_words[u] = uint32(row_words[u] | uint32(uint32(brighter | darker) << bit))

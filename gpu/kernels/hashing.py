@@ -1,6 +1,8 @@
 """Open-addressing hash from block coordinates to pool slots."""
 
+import numpy as np
 from numba import int32, int64, njit, uint64
+from numpy.typing import NDArray
 
 from gpu.kernels import COORDINATE_LIMIT, JIT, KEY_BITS
 from gpu.kernels.pool import EMPTY
@@ -47,3 +49,9 @@ def find_slot(bucket_keys, bucket_slots, key):
             return int32(-1)
         bucket = (bucket + 1) & bucket_mask
     return bucket_slots[bucket]
+
+
+def pack_keys(coords: NDArray[np.int32]) -> NDArray[np.int64]:
+    """(N,) the keys of (N, 3) blocks, as `pack_key` makes them."""
+    x, y, z = coords.T.astype(np.int64) + COORDINATE_LIMIT
+    return np.asarray((x << (2 * KEY_BITS)) | (y << KEY_BITS) | z)

@@ -27,6 +27,8 @@ _EDGE_OFFSET = (
 _LOWEST_BIT = np.array([(i & -i).bit_length() - 1 for i in range(512)], np.int32)
 _GATHER_BITS = 0x0102040810204080
 _NO_COLOR = 128
+_EXACT = {**JIT, "fastmath": False}
+"""Vertices are those of every other backend, to the bit."""
 
 
 @njit(inline="always")
@@ -175,7 +177,7 @@ def _mix_channel(sum0, weight0, sum1, weight1):
 # (V, 3) uint8; `triangles` (T, 3) uint16; `along` (V,) float32, the exact place on the edge;
 # `edge_codes` (V,) int16 = axis · 900 + (z · 10 + y) · 9 + x; `digests` (K,) uint64 of the
 # content, 0 when empty. Races: none. Blocks on both sides of a face compute equal vertices there.
-@njit(parallel=True, **JIT)
+@njit(parallel=True, **_EXACT)
 def write_surface(
     blocks,
     pool,

@@ -8,21 +8,13 @@ import numpy as np
 from numba import float32, int32, njit, prange, uint8, uint32
 
 from gpu.kernels import JIT
+from gpu.kernels.bits import bit_count
 
 MAX_VIEWS = 4
 MISMATCH = 9
 """Bits of 32 from which on more do not matter: a view sees something else there, or does not see
 so far. A random word differs in 13 from one of a textured place."""
 _NEAREST_Z = 1e-3
-
-
-@njit(inline="always")
-def _bit_count(word):
-    """Bits set in 32: summed in parallel, which vectorises everywhere."""
-    word = uint32(word - ((word >> uint32(1)) & uint32(0x55555555)))
-    word = uint32((word & uint32(0x33333333)) + ((word >> uint32(2)) & uint32(0x33333333)))
-    word = uint32((word + (word >> uint32(4))) & uint32(0x0F0F0F0F))
-    return uint32(uint32(word * uint32(0x01010101)) >> uint32(24))
 
 
 # One call = the planes of a pixel, SIMD. Writes where in a view each puts it, or -1 outside.
@@ -49,7 +41,7 @@ def _project(x, y, z, ex, ey, ez, inverse_depths, limit_u, limit_v, stride, at):
 @njit(inline="always")
 def _compare(word, seen, at, best, second):
     for d in range(at.size):
-        distance = _bit_count(uint32(seen[d] ^ word))
+        distance = bit_count(uint32(seen[d] ^ word))
         cost = distance if at[d] >= int32(0) else uint32(MISMATCH)
         second[d] = min(second[d], max(best[d], cost))
         best[d] = min(best[d], cost)

@@ -165,8 +165,12 @@ def _march(
         x, y, z = int32(np.floor(px)), int32(np.floor(py)), int32(np.floor(pz))
         slot = _slot_at(x, y, z, keys, slots, memo)
         if slot < 0:
-            last = float32(_INVALID)
-            depth += _to_block_exit(px, py, pz, rx, ry, rz) + float32(0.01) * voxel_step
+            next_depth = depth + (
+                _to_block_exit(px, py, pz, rx, ry, rz) + float32(0.01) * voxel_step
+            )
+            if not next_depth > depth:  # so far away that the step is rounded off
+                return float32(0)
+            last, depth = float32(_INVALID), next_depth
             continue
         # One voxel tells whether the surface is far; eight are read only near it.
         voxel = (z & 7) * 64 + (y & 7) * 8 + (x & 7)
@@ -206,7 +210,10 @@ def _march(
         step = voxel_step
         if float32(0) < distance <= float32(1):
             step = max(distance * truncation_step, float32(0.75) * voxel_step)
-        depth += step
+        next_depth = depth + step
+        if not next_depth > depth:
+            return float32(0)
+        depth = next_depth
     return float32(0)
 
 

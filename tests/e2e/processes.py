@@ -8,7 +8,7 @@ def workers(server_pid: int | None = None) -> set[int]:
     found = set()
     for child in psutil.Process(server_pid).children(recursive=True):
         try:
-            if "stream.worker" in child.cmdline():
+            if "stream.worker_main" in child.cmdline():
                 found.add(child.pid)
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
             continue  # it ended while we looked

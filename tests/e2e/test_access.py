@@ -329,7 +329,7 @@ async def test_no_token_reaches_a_log_or_a_command_line(
         await client.close()
     text = "".join([*printed, *commands])
     assert session.id in text  # the log is there
-    assert "stream.worker" in commands
+    assert "stream.worker_main" in commands
     assert not [token for token in tokens if token in text]
 
 

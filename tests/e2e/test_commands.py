@@ -62,6 +62,15 @@ async def test_the_newest_session_is_watched_and_exported_without_its_name(
     assert len(trimesh.load(tmp_path / "map.ply", force="mesh").faces) == triangles > 0
 
 
+async def test_a_server_that_does_not_refine_may_be_why_no_camera_was_found(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    arguments = ["replay", "rendered:frames=2", "--free-intrinsics", "--http", server.http_url]
+    code, output = await mapcast(server, tmp_path, *arguments)
+    assert code == 0, output
+    assert "none was found, or the server does not refine" in " ".join(output.split())
+
+
 async def test_a_reference_that_does_not_fit_costs_no_report(
     server: RunningServer, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ class Bench(StrEnum):
     refine = "refine"
     align = "align"
     recover = "recover"
+    gpu = "gpu"
 
 
 MADE_UP = {

@@ -1,6 +1,7 @@
 """A session's worker whose tracker drifts until its frame `CLOSES_AT_FRAME`.
 
-`python -m clients.cli.bench.drifting_worker` is started by servers as they start `stream.worker`.
+`python -m clients.cli.bench.drifting_worker` is started by servers as they start
+`stream.worker_main`.
 """
 
 from pathlib import Path
@@ -32,9 +33,9 @@ def main(closes_at_frame: int, drift_share: float) -> None:
         return DriftingTracker(tracker, closes_at_ns, drift_share)
 
     trackers.open_tracker = open_drifting
-    from stream import worker  # builds its maps with that
+    from stream import worker_main  # builds its maps with that
 
-    worker.main()
+    worker_main.main()
 
 
 if __name__ == "__main__":

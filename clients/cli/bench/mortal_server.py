@@ -69,7 +69,7 @@ class MortalServer:
         workers = []
         for child in psutil.Process(self._process.pid).children():
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # it ended meanwhile
-                if "stream.worker" in child.cmdline():
+                if "stream.worker_main" in child.cmdline():
                     workers.append(child)
         for worker in sorted(workers, key=psutil.Process.create_time)[:1]:
             worker.kill()

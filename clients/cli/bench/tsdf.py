@@ -47,7 +47,7 @@ def run(data: Path) -> list[Figure]:
     Raises InputError if there are none, DependencyError if Open3D is missing.
     """
     o3d = require_open3d()
-    camera, views = _load(data)
+    camera, views = load_views(data, FRAMES)
     camera = replace(camera, cx_px=camera.cx_px - 0.5, cy_px=camera.cy_px - 0.5)
     threads = numba.get_num_threads()
     numba.set_num_threads(min(THREADS, threads))
@@ -64,11 +64,12 @@ def run(data: Path) -> list[Figure]:
         numba.set_num_threads(threads)
 
 
-def _load(data: Path) -> tuple[Camera, Views]:
+def load_views(data: Path, count: int) -> tuple[Camera, Views]:
+    """Read the first frames of a recording, decoded, and their true poses. Raises InputError."""
     sequence = open_rgbd_sequence(data)
     if sequence.ground_truth is None:
         raise InputError(f"{data}: has no ground truth; this bench fuses at known poses")
-    frames = [decode_frame(message, sequence.calibration) for message in sequence.frames(FRAMES)]
+    frames = [decode_frame(message, sequence.calibration) for message in sequence.frames(count)]
     poses = sequence.ground_truth.world_from_camera
     return sequence.calibration.camera, list(zip(frames, poses, strict=False))
 
@@ -183,7 +184,7 @@ def _exactness(volume: Volume, camera: Camera, views: Views) -> list[Figure]:
         volume.remove(frame, before)
         volume.integrate(frame, after)
         scratch.integrate(frame, after)
-    differing = _differing_words(volume, scratch)
+    differing = differing_words(volume, scratch)
     for frame, after in moved:
         volume.remove(frame, after)
     left = int(np.count_nonzero(volume.voxel_words()))
@@ -197,8 +198,8 @@ def _zero(name: str, words: int) -> Figure:
     return Figure(name, float(words), "words", target=0.0, holds=words == 0)
 
 
-def _differing_words(a: Volume, b: Volume) -> int:
-    """Voxel words that differ; a block that only one has counts as zero in the other."""
+def differing_words(a: Volume, b: Volume) -> int:
+    """Count voxel words that differ; a block that only one has counts as zero in the other."""
     ours, theirs = _content(a), _content(b)
     empty = np.zeros((4, 512), np.uint32)
     return sum(

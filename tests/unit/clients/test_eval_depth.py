@@ -83,6 +83,13 @@ def test_a_map_is_evaluated_unless_something_else_is_named(words: list[str]) -> 
     assert "nowhere: no such file or folder" in result.stderr
 
 
+def test_no_camera_is_offered_here() -> None:
+    result = runner.invoke(app, ["eval", "depth", "--help"])
+    assert result.exit_code == 0
+    assert "pinhole" in result.output
+    assert "offered" not in result.output
+
+
 def test_the_help_names_both() -> None:
     result = runner.invoke(app, ["eval", "--help"])
     assert result.exit_code == 0

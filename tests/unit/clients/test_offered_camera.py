@@ -53,13 +53,19 @@ def test_or_with_any_other_camera(tmp_path: Path) -> None:
     assert sequence.calibration.camera == Camera(32, 24, 40.0, 41.0, 15.0, 11.0)
 
 
-@pytest.mark.parametrize("is_session", [True, False])
-def test_without_an_offer_there_is_none_to_take(tmp_path: Path, is_session: bool) -> None:
-    if is_session:
-        record(tmp_path, ingest_pb2.SENSOR_RGBD, [])
+def test_without_an_offer_there_is_none_to_take(tmp_path: Path) -> None:
+    record(tmp_path, ingest_pb2.SENSOR_RGBD, [])
 
     with pytest.raises(InputError, match="no camera was offered in it"):
         MonocularOptions(camera="offered").open(str(tmp_path), None)
+
+
+@pytest.mark.parametrize("name", ["", "nowhere"])
+def test_only_recorded_sessions_have_one(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+
+    with pytest.raises(InputError, match=f"{path}: no recorded session is there"):
+        MonocularOptions(camera="offered").open(str(path), None)
 
 
 def record(folder: Path, sensor: int, offers: list[ingest_pb2.CalibrationOffer]) -> None:

@@ -1,6 +1,7 @@
 """A small sequence with given poses through a real server and its real sockets."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -111,6 +112,25 @@ class Shaken(Wall):
         for millisecond in range(0, 200, 10):
             instant = ingest_pb2.ImuSample(capture_ns=millisecond * 1_000_000)
             yield ingest_pb2.ImuBatch(samples=[instant])
+
+
+def test_given_poses_leave_nothing_to_refine() -> None:
+    with pytest.raises(InputError, match="--free-intrinsics with --poses given"):
+        StreamOptions(poses="given", free_intrinsics=True)
+
+
+def test_depth_that_is_not_there_cannot_be_filtered() -> None:
+    with pytest.raises(InputError, match="--filter-depth: wall comes without a sensor's depth"):
+        SequenceStream(NOWHERE, Shaken(), StreamOptions(filter_depth=True))
+
+
+async def test_filtered_depth_makes_another_map() -> None:
+    async with reach(None, None) as server:
+        async with replayed(server, Wall(), OPTIONS) as done:
+            plain = done.report.map_hash
+        async with replayed(server, Wall(), replace(OPTIONS, filter_depth=True)) as done:
+            assert done.report.triangles > 0
+            assert done.report.map_hash != plain
 
 
 def test_imu_samples_go_before_the_frames_that_they_lead_up_to() -> None:

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import trimesh
-from conftest import SPHERE_CENTRE, SPHERE_COLOR, SPHERE_RADIUS_M, WALL_COLOR, turned
+from sphere_and_wall import SPHERE_CENTRE, SPHERE_COLOR, SPHERE_RADIUS_M, WALL_COLOR, turned
 
 from fusion.mesh import Mesher, extract_mesh
 from fusion.volume import Volume

@@ -41,6 +41,13 @@ def saved(volume, camera, views):
     )
 
 
+def test_filtered_and_unfiltered_maps_do_not_go_on_with_each_other(saved, camera):
+    saved.require_fits(camera, saved.settings)
+
+    with pytest.raises(InputError, match="depth_filter=True"):
+        saved.require_fits(camera, replace(saved.settings, depth_filter=True))
+
+
 def content_hashes(rows):
     return {row.block: row.content_hash() for row in rows.split()}
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numba
 import numpy as np
 import pytest
-from conftest import (
+from sphere_and_wall import (
     SPHERE_CENTRE,
     SPHERE_COLOR,
     SPHERE_RADIUS_M,
@@ -212,6 +212,16 @@ def test_raycast_normals_point_to_free_space(settings, camera, views):
     assert view.normals_world[5, 5] @ (0, 0, -1) > 0.99
     lengths = np.linalg.norm(view.normals_world[view.depth_m > 0], axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
+
+
+def test_raycast_ends_where_its_steps_are_rounded_off(settings, camera, views):
+    volume = Volume(settings, camera)
+    frame, pose = views[6]
+    for _ in range(3):
+        volume.integrate(frame, pose)
+    away = pose.copy()
+    away[2, 3] -= 50_000
+    assert not volume.raycast(camera, away).depth_m.any()
 
 
 def test_raycast_of_an_empty_volume_is_empty(settings, camera):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gpu.cpu import CpuBlocks, FusionGrid, Pinhole
+from gpu.cpu import CpuBlocks
+from gpu.grid import FusionGrid, Pinhole
 
 GRID = FusionGrid(
     voxel_size_m=0.03, truncation_m=0.12, depth_min_m=0.2, depth_max_m=3.0, min_weight=3

@@ -3,7 +3,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from gpu.cpu import CpuBlocks, FusionGrid, Pinhole
+from gpu.cpu import CpuBlocks
+from gpu.grid import FusionGrid, Pinhole
 from gpu.kernels.cases import EDGE_AXIS, EDGE_CORNER, TRIANGLE_COUNTS, TRIANGLES
 from gpu.kernels.marching_cubes import close_up
 

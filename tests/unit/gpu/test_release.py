@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gpu.cpu import CpuBlocks, FusionGrid, Pinhole
+from gpu.cpu import CpuBlocks
+from gpu.grid import FusionGrid, Pinhole
 from gpu.kernels.hashing import find_slot, pack_key
 
 GRID = FusionGrid(0.01, 0.04, 0.1, 4.0, 3)

@@ -110,3 +110,17 @@ def test_the_file_of_a_bag(tmp_path: Path) -> None:
     assert ImuYaml.beside(folder_bag) == tmp_path / "b.2.imu.yaml"
     (folder_bag / "imu.yaml").write_text(NOISE)
     assert ImuYaml.beside(folder_bag) == folder_bag / "imu.yaml"
+
+
+def test_beside_a_link_comes_first(tmp_path: Path) -> None:
+    store, walks = tmp_path / "store", tmp_path / "walks"
+    store.mkdir()
+    walks.mkdir()
+    (store / "a.bag").write_bytes(b"")
+    (walks / "b.bag").symlink_to(store / "a.bag")
+    (store / "a.imu.yaml").write_text(NOISE)
+    assert ImuYaml.beside(walks / "b.bag") == store / "a.imu.yaml"
+    (walks / "imu.yaml").write_text(NOISE)
+    assert ImuYaml.beside(walks / "b.bag") == walks / "imu.yaml"
+    (walks / "b.imu.yaml").write_text(NOISE)
+    assert ImuYaml.beside(walks / "b.bag") == walks / "b.imu.yaml"

@@ -14,7 +14,17 @@ from mcap.reader import make_reader
 
 from mapcast_client.errors import InputError
 from mapcast_client.v1 import ingest_pb2
-from replay.recording import CONTROL, FRAME, FUSED, IMU, RESULT, Message, is_recording, segments
+from replay.recording import (
+    CONTROL,
+    FRAME,
+    FUSED,
+    IMU,
+    OFFER,
+    RESULT,
+    Message,
+    is_recording,
+    segments,
+)
 from replay.recording_reader import OPEN_FILES, RecordingReader
 from replay.recording_writer import RecordingWriter
 
@@ -100,6 +110,24 @@ def test_segments_rotate_and_a_later_writer_goes_on(tmp_path: Path) -> None:
             assert found.capture_ns == capture_ns
         openings = [item for item in reader.messages() if item.message == OPENING]
         assert len(openings) == before + 1  # each segment can be read without the others
+
+
+def test_the_newest_offer_outlives_the_segment_that_it_came_in(tmp_path: Path) -> None:
+    older, newest = (ingest_pb2.CalibrationOffer(keyframes=count) for count in (11, 24))
+
+    def offers() -> list[Message]:
+        with RecordingReader(tmp_path) as reader:
+            return [recorded.message for recorded in reader.messages([OFFER])]
+
+    record(tmp_path, [frame(1), older, newest, frame(2), frame(3)], segment_bytes=1)
+    for path in segments(tmp_path)[:-1]:
+        path.unlink()
+    assert offers() == [newest]
+
+    with RecordingWriter(tmp_path, OPENING, offer=newest) as writer:  # of the next server
+        writer.write(frame(4))
+    segments(tmp_path)[0].unlink()
+    assert offers() == [newest]
 
 
 def test_a_reader_follows_a_writer(tmp_path: Path) -> None:

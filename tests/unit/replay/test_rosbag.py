@@ -19,6 +19,7 @@ from bags import (
 )
 
 from mapcast_client.errors import InputError
+from replay.intrinsics import Intrinsics
 from replay.opening import open_sequence
 from replay.ros_messages import camera_of
 from replay.rosbag import RosBagSequence, Topics
@@ -90,6 +91,18 @@ def test_topics_can_be_chosen(tmp_path: Path) -> None:
     assert len(sequence) == 5
     with pytest.raises(InputError, match=f"no images on /nothing; has {DEPTH}, {COLOR}"):
         RosBagSequence(path, Topics("/nothing"))
+
+
+@pytest.mark.parametrize("intrinsics", [None, Intrinsics(50, 51, 31.5, 23.5)])
+def test_a_topic_without_images_is_named(tmp_path: Path, intrinsics: Intrinsics | None) -> None:
+    bag = Bag(tmp_path, 2)
+    with bag.writer:
+        bag.info(START_NS)
+        kind = "sensor_msgs/msg/Image"
+        bag.writer.add_connection("/camera/color/unused", kind, typestore=bag.types)
+    topics = Topics("/camera/color/unused", depth=None)
+    with pytest.raises(InputError, match="walk: no images on /camera/color/unused"):
+        RosBagSequence(bag.path, topics, intrinsics)
 
 
 def test_colour_alone_is_monocular(tmp_path: Path) -> None:

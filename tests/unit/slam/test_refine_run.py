@@ -9,7 +9,7 @@ from refined_walk import errors, frames, relative, request, sequence, shaken, tr
 
 from slam.camera import Camera
 from slam.geometry import Mat4, distance, inverse
-from slam.refine_messages import RefineRequest, RefineStart
+from slam.refine_messages import Picture, RefineRequest, RefineStart
 from slam.refine_run import Refinement
 
 
@@ -77,6 +77,25 @@ def test_a_camera_that_few_keyframes_tell_is_withheld() -> None:
     assert found.accepted, found.reason
     assert found.offer is None
     assert found.why_no_offer == "it rests on 9 keyframes, at least 10 are needed"
+
+
+def test_a_camera_is_not_replaced_by_that_of_fewer_keyframes_unless_these_are_all() -> None:
+    true = sequence().calibration.camera
+    wrong = replace(true, fx_px=1.02 * true.fx_px, fy_px=1.02 * true.fy_px)
+    free, poses = refinement(wrong, free_intrinsics=True), truth()
+    pictures = request(poses).pictures
+    blank = Picture(sorted(poses)[1], np.zeros_like(pictures[0].gray), None, 0.0)
+    free.run(RefineRequest((*pictures, blank), poses, is_whole=True))
+    free._known = replace(free._known, camera=wrong)  # so that the same is news again
+
+    del poses[pictures[3].capture_ns]
+    fewer = free.run(RefineRequest((), poses, is_whole=True))
+    del poses[blank.capture_ns]
+    everything = free.run(RefineRequest((), poses, is_whole=True))
+
+    assert fewer.why_no_offer == "it rests on 11 keyframes, at least 12 are needed"
+    assert everything.offer is not None
+    assert everything.offer.keyframes == 11
 
 
 def test_a_place_that_the_tracker_did_not_recognise_becomes_a_constraint() -> None:

@@ -16,6 +16,7 @@ class SteppingMap:
 
     block_count, is_full = 7, False
     moved_views, frozen_views, pending_views = 5, 2, 3
+    device_bytes, spilled_blocks = 4096, 7
 
     def __init__(self, rows: MeshRows) -> None:
         self.rows, self.calls = rows, []

@@ -1,14 +1,17 @@
 """A server that cannot start says so, and leaves nothing behind."""
 
 import asyncio
+from pathlib import Path
 
 import psutil
 import pytest
 import uvicorn
 
+from stream import worker_process
 from stream.config import ServerConfig
-from stream.errors import ServerError
+from stream.errors import ServerError, WorkerDied
 from stream.server import serve
+from stream.worker_process import Equipment, WorkerPool
 
 
 async def test_when_http_cannot_start_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +25,19 @@ async def test_when_http_cannot_start_it_is_said(monkeypatch: pytest.MonkeyPatch
         async with asyncio.timeout(60), serve(config):
             pytest.fail("it does not serve")
     assert psutil.Process().children() == before, "its spare worker"
+
+
+@pytest.mark.parametrize("keep_warm", [True, False])
+async def test_a_worker_that_hangs_is_waited_for_once(
+    keep_warm: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=":")
+    monkeypatch.setattr(worker_process, "WORKER_MODULE", "hanging_worker")
+    monkeypatch.setattr(worker_process, "START_TIMEOUT_S", 3.0)
+    starts = tmp_path / "starts"
+    pool = WorkerPool(Equipment(starts, "opencl", 0.5), keep_warm)
+    pool.warm()
+    with pytest.raises(WorkerDied, match="not ready within 3 s"):
+        await pool.prove()
+    await pool.close()
+    assert starts.read_text() == "start\n"

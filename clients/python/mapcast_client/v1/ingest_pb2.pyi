@@ -245,7 +245,7 @@ class ImuBatch(_message.Message):
     def __init__(self, samples: _Optional[_Iterable[_Union[ImuSample, _Mapping]]] = ...) -> None: ...
 
 class FusionSettings(_message.Message):
-    __slots__ = ("voxel_size_m", "truncation_vox", "depth_min_m", "depth_max_m", "max_blocks", "mesh_rate_hz", "no_alignment")
+    __slots__ = ("voxel_size_m", "truncation_vox", "depth_min_m", "depth_max_m", "max_blocks", "mesh_rate_hz", "no_alignment", "depth_filter")
     VOXEL_SIZE_M_FIELD_NUMBER: _ClassVar[int]
     TRUNCATION_VOX_FIELD_NUMBER: _ClassVar[int]
     DEPTH_MIN_M_FIELD_NUMBER: _ClassVar[int]
@@ -253,6 +253,7 @@ class FusionSettings(_message.Message):
     MAX_BLOCKS_FIELD_NUMBER: _ClassVar[int]
     MESH_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     NO_ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FILTER_FIELD_NUMBER: _ClassVar[int]
     voxel_size_m: float
     truncation_vox: int
     depth_min_m: float
@@ -260,7 +261,8 @@ class FusionSettings(_message.Message):
     max_blocks: int
     mesh_rate_hz: float
     no_alignment: bool
-    def __init__(self, voxel_size_m: _Optional[float] = ..., truncation_vox: _Optional[int] = ..., depth_min_m: _Optional[float] = ..., depth_max_m: _Optional[float] = ..., max_blocks: _Optional[int] = ..., mesh_rate_hz: _Optional[float] = ..., no_alignment: _Optional[bool] = ...) -> None: ...
+    depth_filter: bool
+    def __init__(self, voxel_size_m: _Optional[float] = ..., truncation_vox: _Optional[int] = ..., depth_min_m: _Optional[float] = ..., depth_max_m: _Optional[float] = ..., max_blocks: _Optional[int] = ..., mesh_rate_hz: _Optional[float] = ..., no_alignment: _Optional[bool] = ..., depth_filter: _Optional[bool] = ...) -> None: ...
 
 class Image(_message.Message):
     __slots__ = ("encoding", "width_px", "height_px", "data")

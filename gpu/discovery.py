@@ -1,0 +1,97 @@
+"""Which devices there are, why others are not, and which one to use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gpu.backend import Backend, BackendError
+from gpu.memory_limit import MemoryLimit
+from gpu.probes import PROBES, Device, Probe
+
+AUTO, CPU = "auto", "cpu"
+GPU_BACKENDS = ("cuda", "opencl", "webgpu")
+"""In the order in which they are tried."""
+MEMORY_SHARE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is of a backend."""
+
+    backend: str
+    devices: tuple[Device, ...]
+    """GPUs first; their places are how users number them."""
+    reason: str
+    """Why there is no device, or why none is taken unasked; else empty."""
+
+    @property
+    def gpus(self) -> tuple[Device, ...]:
+        """Those that are not this machine's processor."""
+        return tuple(each for each in self.devices if not each.info.is_software)
+
+    def matching(self, which: str) -> Device | None:
+        """The device of a number, or the first whose name or driver has this in it."""
+        if which.isdecimal():
+            return self.devices[int(which)] if int(which) < len(self.devices) else None
+        described = [f"{each.info.name} {each.info.driver}".lower() for each in self.devices]
+        fits = (each for each, text in zip(self.devices, described, strict=True) if which in text)
+        return next(fits, None)
+
+
+def find(backend: str, probes: Mapping[str, Probe] = PROBES) -> Found:
+    """Look for a backend's devices."""
+    try:
+        devices = sorted(probes[backend](), key=lambda each: each.info.is_software)
+    except BackendError as error:
+        return Found(backend, (), str(error))
+    found = Found(backend, tuple(devices), "" if devices else "no device")
+    if devices and not found.gpus:
+        return Found(backend, found.devices, "no GPU, only software: ask for it by name")
+    return found
+
+
+def choose(choice: str, probes: Mapping[str, Probe] = PROBES) -> Device | None:
+    """The device that a user's choice names; None: the CPU.
+
+    A choice is `auto` (the first GPU, else the CPU), `cpu`, or a backend with a number or a part of
+    a name after a colon, or without: its first GPU, else its first device. Raises BackendError if
+    what was asked for is not there.
+    """
+    backend, _, which = choice.strip().lower().partition(":")
+    if backend in (AUTO, CPU) and not which:
+        return _first_gpu(probes) if backend == AUTO else None
+    if backend not in GPU_BACKENDS:
+        names = ", ".join((AUTO, CPU, *GPU_BACKENDS))
+        raise BackendError(f"{choice!r} is no backend: must be one of {names}, or like opencl:0")
+    found = find(backend, probes)
+    device = found.matching(which or "0")
+    if device is None:
+        raise BackendError(f"{choice} is not there: {_what_is_there(found)}")
+    return device
+
+
+def make_backend(
+    choice: str, memory_share: float = MEMORY_SHARE, probes: Mapping[str, Probe] = PROBES
+) -> Backend | None:
+    """Open the device that a user's choice names, with a share of its free memory; None: the CPU.
+
+    Raises BackendError if it is not there or cannot be used.
+    """
+    device = choose(choice, probes)
+    return None if device is None else device.open(MemoryLimit(device.limit_bytes(memory_share)))
+
+
+def described(backend: Backend | None) -> str:
+    """Say what volumes are fused on, for people; None: the CPU."""
+    return "CPU" if backend is None else backend.info.description
+
+
+def _first_gpu(probes: Mapping[str, Probe]) -> Device | None:
+    return next((gpu for backend in GPU_BACKENDS for gpu in find(backend, probes).gpus), None)
+
+
+def _what_is_there(found: Found) -> str:
+    if not found.devices:
+        return found.reason
+    return "; ".join(
+        f"{found.backend}:{number} is {each.info.name}" for number, each in enumerate(found.devices)
+    )
