@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slam.camera import Camera
 from slam.geometry import Mat4, inverse
@@ -12,6 +13,8 @@ from slam.refine_messages import CameraOffer
 
 _FEWEST_OBSERVATIONS = 200
 _MAX_ERROR_PX = 3.0
+_BEHIND_PX = 100.0
+"""Off by so much counts what is behind its camera, and has no place in the picture."""
 _MAX_DEPTH_ERROR = 0.04
 _MAX_LOG_SCALE = 0.05
 _MAX_JUMP = 0.05
@@ -35,6 +38,12 @@ class Adjustment:
     depth_error: float
     """Median of the points' depths over the sensor's, minus 1."""
     scene_depth: float
+
+
+def errors_px(residuals_px: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) lengths of (N, 2) residuals; of a point that came to lie behind its camera: much."""
+    errors = np.linalg.norm(residuals_px, axis=1)
+    return np.where(np.isfinite(errors), errors, _BEHIND_PX)
 
 
 def why_rejected(adjustment: Adjustment) -> str:

@@ -10,7 +10,7 @@ from slam.constraint import Constraint
 from slam.geometry import Mat4, inverse
 from slam.refine_camera import is_news
 from slam.refine_features import FeatureExtractor, Features
-from slam.refine_gate import Adjustment, why_not_offered, why_rejected
+from slam.refine_gate import Adjustment, errors_px, why_not_offered, why_rejected
 from slam.refine_loops import LoopFinder
 from slam.refine_matching import (
     CONSISTENT_PX,
@@ -223,24 +223,20 @@ class Refinement:
 
 def _adjusted(model: Model, before: Mapping[int, Mat4], *, free_intrinsics: bool) -> Adjustment:
     """Adjust a model whose keyframes are at `before`."""
-    error_before_px = _mean_px(model)
+    error_before_px = float(errors_px(model.residuals_px()).mean())
     model.adjust(free_intrinsics)
     return Adjustment(
         before,
         model.world_from_keyframe(),
-        (error_before_px, _mean_px(model)),
+        (error_before_px, float(errors_px(model.residuals_px()).mean())),
         model.observation_count,
         model.depth_error(),
         model.scene_depth(),
     )
 
 
-def _mean_px(model: Model) -> float:
-    return float(np.linalg.norm(model.residuals_px(), axis=1).mean())
-
-
 def _median_px(model: Model) -> float:
-    return float(np.median(np.linalg.norm(model.residuals_px(), axis=1)))
+    return float(np.median(errors_px(model.residuals_px())))
 
 
 def _neighbours(shared: Mapping[Pair, int]) -> set[Pair]:

@@ -5,7 +5,7 @@ import pytest
 
 from slam.camera import Camera
 from slam.geometry import Mat4, rigid
-from slam.refine_gate import Adjustment, why_not_offered, why_rejected
+from slam.refine_gate import Adjustment, errors_px, why_not_offered, why_rejected
 from slam.refine_messages import CameraOffer
 
 
@@ -109,3 +109,9 @@ def test_for_a_camera_keyframes_may_move() -> None:
     moved = replace(BELIEVED, after=walk(factor=1.08))
 
     assert why_not_offered(FOUND, GIVEN, moved) == ""
+
+
+def test_a_point_behind_its_camera_is_far_off_and_spoils_no_mean() -> None:
+    errors = errors_px(np.array([[3.0, 4.0], [np.nan, np.nan], [0.0, 1.0]]))
+
+    np.testing.assert_array_equal(errors, [5.0, 100.0, 1.0])
