@@ -194,7 +194,10 @@ class Volume:
         """
         self._load(frame, world_from_camera)
         touched, _ = self._blocks.touch(world_from_camera, allocate=False)
-        self._blocks.integrate(touched, inverse(world_from_camera), removing=True)
+        # A removal refuses nothing, but a device tells of earlier views late.
+        self._saturated_observations += self._blocks.integrate(
+            touched, inverse(world_from_camera), removing=True
+        )
         return touched
 
     def move(self, was: Frame, was_at: Mat4, view: Frame, goes_to: Mat4) -> BlockIndices:

@@ -53,7 +53,7 @@ class Buffer(Protocol):
 
 
 class Backend(Protocol):
-    """A device, and the kernels of `gpu/kernels/device` compiled for it. One thread calls it.
+    """A device, and the kernels of `gpu/kernels/device` compiled for it. One thread at a time.
 
     What is asked is done in that order, but maybe later: only `download` and `synchronise` wait.
     """

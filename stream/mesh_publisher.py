@@ -72,12 +72,12 @@ class MeshPublisher:
         self._unpublished = False
         self._publish(live_map, epoch, live_map.flush, is_whole=True)
 
-    def restart(self, epoch: int) -> None:
-        """Announce an empty map of a new epoch."""
+    def restart(self, epoch: int, device_bytes: int) -> None:
+        """Announce an empty map of a new epoch, and what it takes of a device."""
         self._unpublished = False
         self._told = (0, 0)
         self._newest = ingest_pb2.Frame()
-        empty = worker_pb2.MeshUpdate(epoch=epoch, is_last=True)
+        empty = worker_pb2.MeshUpdate(epoch=epoch, is_last=True, device_bytes=device_bytes)
         self._send(worker_pb2.FromWorker(mesh=empty))
 
     def take_mesh_ms(self) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gpu.backend import BackendError
 from stream.errors import WorkerDied
 from stream.listener import Received, Successor
 from stream.session_record import SessionRecord
@@ -129,7 +130,7 @@ class Recovery:
         self._has_turn = True
         try:
             worker = await self._open(opening)
-        except WorkerDied:  # the spare one went the same way
+        except (WorkerDied, BackendError):  # the spare one went the same way
             worker = await self._open(opening)
         if verdict.skipped_ns is None:
             return Successor(worker)

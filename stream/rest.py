@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from gpu.backend import BackendError
 from mapcast_client.errors import InputError, MapcastError
 from stream.errors import (
     Forbidden,
@@ -46,6 +47,7 @@ HTTP_STATUS = {
     ServerFull: 503,
     SessionBusy: 409,
     WorkerDied: 409,
+    BackendError: 503,
     UnsupportedCodec: 406,
     InputError: 400,
     ServerError: 504,

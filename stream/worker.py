@@ -129,7 +129,7 @@ class Worker:
         )
         self._send(worker_pb2.FromWorker(opened=opened))
         if restoring is not None:
-            self._restore(restoring)
+            self._guard(self._restore, restoring)
         self._describe_map()
         if request.checkpoint:
             self._checkpointer = Checkpointer(request)
@@ -326,7 +326,7 @@ class Worker:
         if self._checkpointer is not None:
             self._checkpointer.hurry()
         self._describe_map()
-        self._publisher.restart(self._epoch)
+        self._publisher.restart(self._epoch, 0 if live_map is None else live_map.device_bytes)
 
     def _describe_map(self) -> None:
         """Say what the map's coordinates mean, unless that is what was said last."""

@@ -209,7 +209,7 @@ class WorkerPool:
             self._spare = asyncio.create_task(self._start())
 
     async def take(self) -> WorkerProcess:
-        """The spare worker if it lives, or a new one. Raises WorkerDied."""
+        """The spare worker if it lives, or a new one. Raises WorkerDied, BackendError."""
         spare, self._spare = self._spare, None
         if spare is not None:
             try:
@@ -217,7 +217,7 @@ class WorkerPool:
             except asyncio.CancelledError:
                 self._spare = self._spare or spare  # whoever asked is gone; the worker is not
                 raise
-            except WorkerDied as death:
+            except (WorkerDied, BackendError) as death:
                 logger.warning("the spare worker: %s", death)
             else:
                 if worker.is_alive:

@@ -129,7 +129,10 @@ class DeviceBlocks:
     def _append(self, coords: NDArray[np.int32]) -> None:
         if not len(coords):
             return
-        if not self._spill and not self._has_room(self.pool.count + len(coords)):
+        wanted = self.pool.count + len(coords)
+        if not self._spill and not self._has_room(wanted):
+            while self.pool.capacity < wanted and self._has_room(self.pool.capacity + 1):
+                pass  # what there is room for
             self._spill = DeviceSpill(self.pool, self._max_blocks)
         if self._spill:
             self._spill.append(coords)

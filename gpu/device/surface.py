@@ -302,7 +302,7 @@ class DeviceSurface:
             size_bytes += size_bytes // 4
             if name in _BY_BATCHES:
                 check_spare(self._backend, size_bytes - before.size_bytes)
-            self._backend.free(before)
+            self._backend.free(self._scratch.pop(name))
         try:
             self._scratch[name] = self._backend.alloc(size_bytes)
         except DeviceMemoryError:

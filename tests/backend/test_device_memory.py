@@ -78,6 +78,11 @@ def test_a_pool_does_not_grow_by_handfuls(limited_backend: LimitedBackend):
     factors = np.divide(capacities[1:], capacities[:-1])
     assert factors.min() >= 1.24  # whole blocks
     assert factors.max() == 2 > factors.min()
+
+    at_once = DeviceBlocks(limited_backend(20 << 20), grid(), CAMERA, MAX_BLOCKS, start_blocks=64)
+    at_once.insert(coords)
+    assert at_once.spilled_blocks
+    assert at_once.pool.capacity > capacities[-1] / 1.25
     assert blocks.spilled_blocks > 0
     np.testing.assert_array_equal(blocks.coords(), coords)
     blocks.close()

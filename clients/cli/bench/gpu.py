@@ -132,14 +132,16 @@ def _agreement(ways: Mapping[str, Way], settings: VolumeSettings) -> list[Figure
     """Devices with strict arithmetic have the same words; their mesh is the CPU's, nearly."""
     at = f"{100 * settings.voxel_size_m:g} cm"
     meshes = {name: extract_mesh(way.volume) for name, way in ways.items() if way.volume}
-    strict = [way.volume for name, way in ways.items() if way.backend and RELAXED not in name]
+    strict = {
+        name: way.volume
+        for name, way in ways.items()
+        if way.backend and way.volume and RELAXED not in name
+    }
     figures = []
-    for volume in strict[1:]:
-        assert volume is not None
-        assert strict[0] is not None
-        words = differing_words(volume, strict[0])
+    for name in list(strict)[1:]:
+        words = differing_words(strict[name], next(iter(strict.values())))
         figures.append(
-            Figure(f"gpu: words that differ between devices, {at}", words, "words",
+            Figure(f"gpu: words other than the first device's, {at}, {name}", words, "words",
                    target=0.0, holds=words == 0)
         )  # fmt: skip
     for name, mesh in meshes.items():

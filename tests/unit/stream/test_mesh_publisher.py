@@ -79,8 +79,8 @@ def test_a_flush_comes_once_and_only_after_something_was_fused() -> None:
 
 def test_a_restart_announces_an_empty_map() -> None:
     sent: list[FromWorker] = []
-    MeshPublisher(sent.append, 0).restart(4)
+    MeshPublisher(sent.append, 0).restart(4, device_bytes=4096)
     (message,) = sent
-    assert message.mesh.epoch == 4
+    assert (message.mesh.epoch, message.mesh.device_bytes) == (4, 4096)
     assert message.mesh.is_last
     assert np.frombuffer(message.mesh.blocks, "<i4").size == 0
