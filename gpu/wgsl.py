@@ -8,6 +8,7 @@ from gpu.backend import BackendError
 from gpu.signatures import SOURCES, Parameter, Signature, WordType
 
 _PART = re.compile(r"^// kernel (\w+)[ \t]*$", re.M)
+_USE = re.compile(r"^// use (\w+)[ \t]*$", re.M)
 _COMMENT = re.compile(r"//.*")
 _BINDING = re.compile(
     r"@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage\s*,\s*read(?:_write)?|uniform)\s*>\s*"
@@ -22,14 +23,20 @@ _TYPES: dict[WordType, str] = {"int": "i32", "uint": "u32", "float": "f32"}
 def module(kernel: Signature) -> str:
     """The text of a kernel's module: what its file's kernels share, and its own part.
 
+    A line `// use NAME` stands for the functions in NAME.wgsl.
+
     Raises BackendError if there is none, or if it is not declared as in C.
     """
     parts = _parts(kernel.file)
     if kernel.name not in parts:
         raise BackendError(f"{kernel.file}.wgsl has no kernel {kernel.name}, {kernel.file}.c has")
-    text = parts[""] + parts[kernel.name]
+    text = _USE.sub(_used, parts[""] + parts[kernel.name])
     check(kernel, text)
     return text
+
+
+def _used(line: re.Match[str]) -> str:
+    return (SOURCES / f"{line[1]}.wgsl").read_text()
 
 
 def check(kernel: Signature, text: str) -> None:

@@ -6,13 +6,7 @@ const UNIQUE = 1;
 const TOUCHED = 2;
 const COUNTERS = 4;
 
-fn first_bucket(block: vec3i, bucket_mask: i32) -> u32 {
-    let at = bitcast<vec3u>(block);
-    var hash = at.x * 73856093u ^ at.y * 19349663u ^ at.z * 83492791u;
-    hash = (hash ^ (hash >> 16u)) * 0x7feb352du;
-    hash = (hash ^ (hash >> 15u)) * 0x846ca68bu;
-    return (hash ^ (hash >> 16u)) & u32(bucket_mask);
-}
+// use hash
 
 // kernel touch_blocks
 @group(0) @binding(0) var<storage, read> pixels: array<u32>;
@@ -38,20 +32,7 @@ fn rounded(x: f32) -> f32 {
     return bitcast<f32>(bitcast<u32>(x) | (bitcast<u32>(scalars.inverse_focal_u) >> 31u));
 }
 
-fn block_at(place: i32) -> vec3i {
-    return vec3i(coords[3 * place], coords[3 * place + 1], coords[3 * place + 2]);
-}
-
-fn find_block(block: vec3i) -> i32 {
-    var bucket = first_bucket(block, scalars.bucket_mask);
-    var place = buckets[bucket];
-    while (place >= 0) {
-        if (all(block_at(place) == block)) { break; }
-        bucket = (bucket + 1u) & u32(scalars.bucket_mask);
-        place = buckets[bucket];
-    }
-    return place;
-}
+// use find_block
 
 fn note(block: vec3i) {
     let place = find_block(block);

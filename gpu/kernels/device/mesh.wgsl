@@ -11,14 +11,7 @@ const MOST_EDGES = 1944;
 const SCAN_ITEMS = 256;
 const NO_COLOR = 128u;
 
-// As in hash.h.
-fn first_bucket(block: vec3i, bucket_mask: i32) -> u32 {
-    let at = bitcast<vec3u>(block);
-    var hash = at.x * 73856093u ^ at.y * 19349663u ^ at.z * 83492791u;
-    hash = (hash ^ (hash >> 16u)) * 0x7feb352du;
-    hash = (hash ^ (hash >> 15u)) * 0x846ca68bu;
-    return (hash ^ (hash >> 16u)) & u32(bucket_mask);
-}
+// use hash
 
 // Bit x of the corners of a cell between four rows, as a case.
 fn cell_case(s0: u32, s1: u32, s2: u32, s3: u32, x: u32) -> u32 {
@@ -46,21 +39,7 @@ fn mixed(first: u32, second: u32, seed: u32) -> u32 {
 struct Scalars { groups: i32, bucket_mask: i32, count: i32 }
 @group(0) @binding(6) var<uniform> scalars: Scalars;
 
-fn block_at(slot: i32) -> vec3i {
-    return vec3i(coords[3 * slot], coords[3 * slot + 1], coords[3 * slot + 2]);
-}
-
-// The slot of a block, or -1; as in hash.h.
-fn find_block(block: vec3i) -> i32 {
-    var bucket = first_bucket(block, scalars.bucket_mask);
-    var slot = buckets[bucket];
-    while (slot >= 0) {
-        if (all(block_at(slot) == block)) { break; }
-        bucket = (bucket + 1u) & u32(scalars.bucket_mask);
-        slot = buckets[bucket];
-    }
-    return slot;
-}
+// use find_block
 
 @compute @workgroup_size(64)
 fn spread_change(
@@ -131,21 +110,7 @@ fn take_dirty(
 struct Scalars { groups: i32, bucket_mask: i32, count: i32 }
 @group(0) @binding(4) var<uniform> scalars: Scalars;
 
-fn block_at(slot: i32) -> vec3i {
-    return vec3i(coords[3 * slot], coords[3 * slot + 1], coords[3 * slot + 2]);
-}
-
-// The slot of a block, or -1; as in hash.h.
-fn find_block(block: vec3i) -> i32 {
-    var bucket = first_bucket(block, scalars.bucket_mask);
-    var slot = buckets[bucket];
-    while (slot >= 0) {
-        if (all(block_at(slot) == block)) { break; }
-        bucket = (bucket + 1u) & u32(scalars.bucket_mask);
-        slot = buckets[bucket];
-    }
-    return slot;
-}
+// use find_block
 
 @compute @workgroup_size(64)
 fn find_upper(

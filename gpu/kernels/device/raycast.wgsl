@@ -7,14 +7,7 @@ const DISTANCE_STEPS = 32767.0f;
 const INVALID = 65535.0f;
 const FARTHEST = 3.0e38f;
 
-// As in hash.h.
-fn first_bucket(block: vec3i, bucket_mask: i32) -> u32 {
-    let at = bitcast<vec3u>(block);
-    var hash = at.x * 73856093u ^ at.y * 19349663u ^ at.z * 83492791u;
-    hash = (hash ^ (hash >> 16u)) * 0x7feb352du;
-    hash = (hash ^ (hash >> 15u)) * 0x846ca68bu;
-    return (hash ^ (hash >> 16u)) & u32(bucket_mask);
-}
+// use hash
 
 fn corner_of(corner: i32) -> vec3i {
     return vec3i(corner & 1, (corner >> 1u) & 1, corner >> 2u);
@@ -120,21 +113,7 @@ struct Scalars {
 }
 @group(0) @binding(8) var<uniform> scalars: Scalars;
 
-fn block_at(slot: i32) -> vec3i {
-    return vec3i(coords[3 * slot], coords[3 * slot + 1], coords[3 * slot + 2]);
-}
-
-// The slot of a block, or -1; as in hash.h.
-fn find_block(block: vec3i) -> i32 {
-    var bucket = first_bucket(block, scalars.bucket_mask);
-    var slot = buckets[bucket];
-    while (slot >= 0) {
-        if (all(block_at(slot) == block)) { break; }
-        bucket = (bucket + 1u) & u32(scalars.bucket_mask);
-        slot = buckets[bucket];
-    }
-    return slot;
-}
+// use find_block
 
 // The same number, behind a bit that is 0, which no compiler can know: sums and products are not
 // rearranged across, as lavapipe does otherwise. It also compiles again for the values of scalars
