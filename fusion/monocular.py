@@ -120,7 +120,12 @@ class Monocular:
         estimated = self._source.depth(request.frame, request.context)
         view = guess = None
         if estimated is not None:
-            view = replace(request.frame, depth=estimated.depth_m, confidence=estimated.confidence)
+            view = replace(
+                request.frame,
+                depth=estimated.depth_m,
+                confidence=estimated.confidence,
+                depth_tensor=estimated.depth_tensor,
+            )
         if self._guesses and isinstance(self._source, MetricNetwork):
             guess = self._source.metric_guess(request.frame)
         return Estimate(request, view, guess)
@@ -156,5 +161,5 @@ class Monocular:
         """The views that told the scale, with their depth times `factor`."""
         for view in self._unscaled:
             assert view.depth is not None
-            yield replace(view, depth=view.depth * np.float32(factor))
+            yield replace(view, depth=view.depth * np.float32(factor), depth_tensor=None)
         self._unscaled.clear()

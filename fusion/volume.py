@@ -328,7 +328,9 @@ class Volume:
     def _load(self, frame: Frame, world_from_camera: Mat4, image: int = 0) -> None:
         depth = self._checked_depth(frame)
         self._check_reach(world_from_camera)
-        self._blocks.load(depth, frame.depth_scale_m, frame.color, frame.confidence, image)
+        self._blocks.load(
+            depth, frame.depth_scale_m, frame.color, frame.confidence, image, frame.depth_tensor
+        )
 
     def _checked_depth(self, frame: Frame) -> DepthImage:
         """The frame's depth, all of its images being as they must be."""

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from mapcast_client.errors import MapcastError
 
+WORD_BYTES = 4
+"""Buffers hold words of so many."""
+
 
 class BackendError(MapcastError):
     """A device that is not there, or does not do what it is asked to."""
@@ -64,6 +67,15 @@ class Backend(Protocol):
 
     def alloc(self, size_bytes: int) -> Buffer:
         """Take memory, zeroed, rounded up to whole words. Raises DeviceMemoryError."""
+
+    def borrow(self, tensor: Any) -> Buffer | None:
+        """Another library's tensor on this device as a buffer, by DLPack: nothing is copied.
+
+        None if it is elsewhere, or the device cannot. What is done with the buffer comes after what
+        that library has asked of the device until now; until that is done, and the buffer freed,
+        the tensor must not change. It counts as that library's memory. Raises BackendError if it is
+        not contiguous whole words.
+        """
 
     def free(self, buffer: Buffer) -> None:
         """Give memory back: nothing may use it any more."""

@@ -5,7 +5,6 @@ hand in; see `fusion.volume` for the meaning of the numbers.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -14,18 +13,13 @@ from numpy.typing import NDArray
 
 from gpu.cpu_depth_filter import CpuDepthFilter
 from gpu.cpu_field import CpuField
+from gpu.cpu_surface import CpuSurface
 from gpu.grid import MAX_IMAGES, FusionGrid, Mat4, Pinhole, Surface, band_steps, ray_stride_px
 from gpu.kernels import BLOCK_VOX
 from gpu.kernels.allocate import collect_stamped, insert_blocks, touch_blocks
 from gpu.kernels.hashing import pack_keys
 from gpu.kernels.integrate import integrate_blocks, pack_pixels
-from gpu.kernels.marching_cubes import (
-    ROWS,
-    close_up,
-    count_surface,
-    spread_change,
-    write_surface,
-)
+from gpu.kernels.marching_cubes import spread_change
 from gpu.kernels.pool import EMPTY, Pool
 from gpu.kernels.raycast import TILE_PX, cast_rays, tile_ranges
 from gpu.kernels.release import find_empty, move_entries, release_blocks
@@ -60,15 +54,9 @@ class CpuBlocks:
         self._missing = np.zeros((rows, columns * self._steps), np.int64)
         self._missing_counts = np.zeros(rows, np.int64)
         self._touched = np.zeros(max_blocks, np.int32)
-        self._make_mesh_scratch(0)
+        self._surface = CpuSurface(self.pool, grid.min_weight)
         z, y, x = np.mgrid[:BLOCK_VOX, :BLOCK_VOX, :BLOCK_VOX]
         self._voxels = np.stack([x.ravel(), y.ravel(), z.ravel()]).astype(np.float64)
-
-    def _make_mesh_scratch(self, count: int) -> None:
-        """Rows of bits of `count` blocks; kept, because fresh pages cost more than the work."""
-        self._inside = np.empty((count, ROWS), np.uint16)
-        self._cells = np.empty((count, ROWS), np.uint16)
-        self._edges = np.empty((count, 3, 90), np.uint16)
 
     def load(
         self,
@@ -77,8 +65,12 @@ class CpuBlocks:
         color: NDArray[np.uint8],
         confidence: NDArray[np.uint8] | None = None,
         image: int = 0,
+        depth_tensor: Any = None,
     ) -> None:
-        """Take the images of a view that comes next: (H, W), (H, W, 3) and (H, W)."""
+        """Take the images of a view that comes next: (H, W), (H, W, 3) and (H, W).
+
+        `depth_tensor` is for devices: the same as `depth`.
+        """
         if self._filter is not None:
             depth, confidence = self._filter.apply(_read_only(depth), depth_scale_m, confidence)
             depth_scale_m = 1.0
@@ -239,50 +231,7 @@ class CpuBlocks:
 
     def surface(self, blocks: NDArray[np.int32]) -> Surface:
         """Marching cubes over the (K,) slots `blocks`."""
-        if len(blocks) > len(self._inside):
-            self._make_mesh_scratch(max(len(blocks), 2 * len(self._inside)))
-        inside, cells, edges = self._inside, self._cells, self._edges
-        vertex_counts, triangle_counts = np.empty((2, len(blocks)), np.int64)
-        count_surface(
-            blocks,
-            self.pool,
-            self._grid.min_weight,
-            inside,
-            cells,
-            edges,
-            vertex_counts,
-            triangle_counts,
-        )
-        vertex_ends, triangle_ends = np.cumsum(vertex_counts), np.cumsum(triangle_counts)
-        vertex_total = int(vertex_ends[-1]) if len(blocks) else 0
-        triangle_total = int(triangle_ends[-1]) if len(blocks) else 0
-        surface = Surface(
-            vertex_counts,
-            triangle_counts,
-            np.empty((vertex_total, 3), np.uint8),
-            np.empty((vertex_total, 3), np.uint8),
-            np.empty((triangle_total, 3), np.uint16),
-            np.empty(vertex_total, np.float32),
-            np.empty(vertex_total, np.int16),
-            np.empty(len(blocks), np.uint64),
-        )
-        write_surface(
-            blocks,
-            self.pool,
-            inside,
-            cells,
-            edges,
-            vertex_ends - vertex_counts,
-            triangle_ends - triangle_counts,
-            triangle_counts,
-            surface.vertices,
-            surface.colors,
-            surface.along,
-            surface.edge_codes,
-            surface.triangles,
-            surface.digests,
-        )
-        return surface
+        return self._surface.surface(blocks)
 
     def news(
         self, blocks: NDArray[np.int32], published: NDArray[np.uint64]
@@ -291,27 +240,7 @@ class CpuBlocks:
 
         Their surface, without the places of its vertices on edges.
         """
-        surface = self.surface(blocks)
-        keep = surface.digests != published[blocks]
-        vertices, triangles = close_up(
-            keep,
-            surface.vertex_counts,
-            surface.triangle_counts,
-            surface.vertices,
-            surface.colors,
-            surface.triangles,
-        )
-        return keep, replace(
-            surface,
-            vertex_counts=surface.vertex_counts[keep],
-            triangle_counts=surface.triangle_counts[keep],
-            digests=surface.digests[keep],
-            vertices=surface.vertices[:vertices],
-            colors=surface.colors[:vertices],
-            triangles=surface.triangles[:triangles],
-            along=surface.along[:0],
-            edge_codes=surface.edge_codes[:0],
-        )
+        return self._surface.news(blocks, published)
 
     def raycast(
         self, camera: Pinhole, world_from_camera: Mat4, camera_from_world: Mat4

@@ -90,15 +90,12 @@ class CudaBackend:
         self.fill(buffer, 0)
         return buffer
 
-    def borrow(self, tensor: Any) -> CudaBuffer:
-        """Another library's tensor on this device, such as torch's, as a buffer: nothing is copied.
-
-        It comes after what that library has asked of the device until now. It must not change
-        until what is done with the buffer is done, and counts as that library's memory. Raises
-        BackendError if it is elsewhere or not contiguous whole words.
-        """
+    def borrow(self, tensor: Any) -> CudaBuffer | None:
+        """Another library's tensor on this device as a buffer: nothing is copied."""
         self._let_go()
         shared = self._driver.share(tensor, self._stream)
+        if shared is None:
+            return None
         self._check_shared(shared.is_contiguous, "not contiguous")
         words = shared.address % 4 == 0 and shared.size_bytes % 4 == 0 and shared.size_bytes > 0
         self._check_shared(words, f"{shared.size_bytes} bytes at {shared.address:#x}: not words")

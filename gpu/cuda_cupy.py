@@ -176,13 +176,13 @@ class CupyDriver:
             module.load(code)
             return CupyFunction(module.get_function(kernel), kernel)
 
-    def share(self, tensor: Any, stream: CudaStream) -> SharedMemory:
-        """The memory of another library's tensor, through DLPack."""
+    def share(self, tensor: Any, stream: CudaStream) -> SharedMemory | None:
+        """The memory of another library's tensor, through DLPack; None if it is elsewhere."""
         assert isinstance(stream, CupyStream)
         try:
             kind, index = tensor.__dlpack_device__()
             if (kind, index) != (_DLPACK_CUDA, self._device.id):
-                raise BackendError(f"a tensor is not on CUDA device {self._device.id}")
+                return None
             with _calls(self._device, "borrowing a tensor"):
                 array = cupy.from_dlpack(tensor.__dlpack__(stream=stream.stream.ptr))
         except (AttributeError, TypeError, ValueError, BufferError, RuntimeError) as error:

@@ -108,9 +108,9 @@ class CudaDriver(Protocol):
     def load(self, code: bytes, kernel: str) -> CudaFunction:
         """A kernel of compiled code. Raises BackendError if the device cannot run it."""
 
-    def share(self, tensor: Any, stream: CudaStream) -> SharedMemory:
-        """The memory of another library's tensor, through DLPack.
+    def share(self, tensor: Any, stream: CudaStream) -> SharedMemory | None:
+        """The memory of another library's tensor, through DLPack; None if it is elsewhere.
 
         What the stream does from now on comes after what that library has asked of the device for
-        it. Raises BackendError if the tensor is not on this device.
+        it. Raises BackendError if it is no tensor.
         """

@@ -28,8 +28,9 @@ class Uploads:
         self._device = driver.malloc(size_bytes, self._sending)
         self._size_bytes = size_bytes
         self._next = 0
-        self._taken: deque[tuple[int, int, CudaEvent]] = deque()
-        """Start and end of each piece in the rings, and when it has left them; oldest first."""
+        """Where the next piece goes, in bytes since the beginning of the first lap."""
+        self._taken: deque[tuple[int, CudaEvent]] = deque()
+        """Where each piece is, likewise, and when it has left the rings; oldest first."""
 
     def send(self, data: NDArray[np.uint8], target: int) -> None:
         """Copy bytes to an address of the device; they may change at once."""
@@ -38,24 +39,25 @@ class Uploads:
             self._send(data[start : start + piece_bytes], target + start)
 
     def _send(self, piece: NDArray[np.uint8], target: int) -> None:
-        start = self._room(len(piece))
-        end = start + len(piece)
-        pinned = self._pinned[start:end]
+        place = self._room(len(piece))
+        start = place % self._size_bytes
+        pinned = self._pinned[start : start + len(piece)]
         pinned[:] = piece
         self._sending.upload(pinned, self._device + start)
         self._computing.wait_for(self._sending.record())
         self._computing.copy(self._device + start, target, len(piece))
-        self._taken.append((start, end, self._computing.record()))
+        self._taken.append((place, self._computing.record()))
 
     def _room(self, size_bytes: int) -> int:
-        """Where the rings have room; waits for it."""
-        start = self._next if self._next + size_bytes <= self._size_bytes else 0
-        end = start + size_bytes
-        while any(first < end and start < last for first, last, _ in self._taken):
-            _, _, gone = self._taken.popleft()
+        """Where the next piece goes; waits until what was there a lap before has left."""
+        place = self._next
+        if place % self._size_bytes + size_bytes > self._size_bytes:
+            place += -place % self._size_bytes  # pieces are whole: the rest of a lap is left out
+        self._next = place + -(-size_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
+        while self._taken and self._taken[0][0] < self._next - self._size_bytes:
+            _, gone = self._taken.popleft()
             gone.wait()
-        self._next = -(-end // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
-        return start
+        return place
 
 
 class Downloads:

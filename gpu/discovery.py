@@ -14,7 +14,7 @@ MEMORY_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundDevices:
     """What there is of a backend."""
 
     backend: str
@@ -37,15 +37,15 @@ class Found:
         return next(fits, None)
 
 
-def find(backend: str, probes: Mapping[str, Probe] = PROBES) -> Found:
+def find(backend: str, probes: Mapping[str, Probe] = PROBES) -> FoundDevices:
     """Look for a backend's devices."""
     try:
         devices = sorted(probes[backend](), key=lambda each: each.info.is_software)
     except BackendError as error:
-        return Found(backend, (), str(error))
-    found = Found(backend, tuple(devices), "" if devices else "no device")
+        return FoundDevices(backend, (), str(error))
+    found = FoundDevices(backend, tuple(devices), "" if devices else "no device")
     if devices and not found.gpus:
-        return Found(backend, found.devices, "no GPU, only software: ask for it by name")
+        return FoundDevices(backend, found.devices, "no GPU, only software: ask for it by name")
     return found
 
 
@@ -89,7 +89,7 @@ def _first_gpu(probes: Mapping[str, Probe]) -> Device | None:
     return next((gpu for backend in GPU_BACKENDS for gpu in find(backend, probes).gpus), None)
 
 
-def _what_is_there(found: Found) -> str:
+def _what_is_there(found: FoundDevices) -> str:
     if not found.devices:
         return found.reason
     return "; ".join(

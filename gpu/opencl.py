@@ -64,6 +64,9 @@ class OpenClBackend:
             raise DeviceMemoryError(f"{self.info.name}: {size_bytes} bytes: {error}") from error
         return OpenClBuffer(memory, size_bytes)
 
+    def borrow(self, tensor: Any) -> None:
+        """None: no library shares its tensors with OpenCL."""
+
     def free(self, buffer: Buffer) -> None:
         """Give memory back: nothing may use it any more."""
         assert isinstance(buffer, OpenClBuffer)

@@ -27,6 +27,13 @@ class OwnedBuffers:
         self._buffers.add(buffer)
         return buffer
 
+    def borrow(self, tensor: Any) -> Buffer | None:
+        """Another library's tensor on this device as a buffer; None if it is elsewhere."""
+        buffer = self._backend.borrow(tensor)
+        if buffer is not None:
+            self._buffers.add(buffer)
+        return buffer
+
     def free(self, buffer: Buffer) -> None:
         """Give memory back: nothing may use it any more."""
         self._buffers.remove(buffer)

@@ -1,9 +1,9 @@
 """The kernels' declarations, read from their sources: what hosts check their arguments by."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ class Parameter:
         return self.access != "value"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signature:
     """A kernel's declaration."""
 
@@ -62,27 +62,30 @@ class Signature:
 
         Raises BackendError if one is missing, unknown or of another kind.
         """
-        names = [each.name for each in self.parameters]
-        if len(arguments) != len(names) or any(name not in arguments for name in names):
-            missing = [name for name in names if name not in arguments]
-            unknown = [name for name in arguments if name not in names]
+        if len(arguments) != len(self._kinds) or arguments.keys() != self._kinds.keys():
+            missing = [name for name in self._kinds if name not in arguments]
+            unknown = [name for name in arguments if name not in self._kinds]
             raise BackendError(f"kernel {self.name}: {missing} missing, {unknown} unknown")
-        for parameter in self.parameters:
-            _check(self.name, parameter, arguments[parameter.name])
-        return [arguments[name] for name in names]
+        values = []
+        for name, kind in self._kinds.items():
+            value = arguments[name]
+            if not _FITS[kind](value):
+                raise BackendError(f"kernel {self.name}: {name} is {value!r}, must be {kind}")
+            values.append(value)
+        return values
+
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        """What each argument must be, by its name."""
+        return {each.name: "buffer" if each.is_buffer else each.type for each in self.parameters}
 
 
-def _check(kernel: str, parameter: Parameter, value: Any) -> None:
-    if parameter.is_buffer:
-        fits = hasattr(value, "size_bytes")
-    elif parameter.type == "float":
-        fits = isinstance(value, int | float)
-    else:
-        low, high = (0, 1 << 32) if parameter.type == "uint" else (-(1 << 31), 1 << 31)
-        fits = isinstance(value, int) and low <= value < high
-    if not fits:
-        kind = "buffer" if parameter.is_buffer else parameter.type
-        raise BackendError(f"kernel {kernel}: {parameter.name} is {value!r}, must be {kind}")
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "buffer": lambda value: hasattr(value, "size_bytes"),
+    "float": lambda value: isinstance(value, (float, int)),
+    "int": lambda value: isinstance(value, int) and -(1 << 31) <= value < 1 << 31,
+    "uint": lambda value: isinstance(value, int) and 0 <= value < 1 << 32,
+}
 
 
 @cache

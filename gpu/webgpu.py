@@ -92,6 +92,9 @@ class WebGpuBackend:
             raise
         return WebGpuBuffer(memory, size_bytes)
 
+    def borrow(self, tensor: Any) -> None:
+        """None: no library shares its tensors with WebGPU."""
+
     def free(self, buffer: Buffer) -> None:
         """Give memory back: nothing may use it any more."""
         assert isinstance(buffer, WebGpuBuffer)

@@ -1,6 +1,7 @@
 """One decoded frame, and the check that it fits its session."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ class Frame:
     """The sender's own pose, when the session's poses are given."""
     confidence: NDArray[np.uint8] | None = None
     """(H, W) how many observations each depth counts for; None: one everywhere."""
+    depth_tensor: Any = None
+    """`depth`, bit for bit, where a network computed it: a tensor that DLPack can share."""
 
 
 def time_goes_back(index: int, capture_ns: int, last_ns: int) -> str:

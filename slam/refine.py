@@ -11,12 +11,13 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe
 
 import cv2
 import numpy as np
 
+from gpu.discovery import CPU
 from mapcast_client.errors import InputError
 from slam.camera import Camera
 from slam.frame import Frame
@@ -48,6 +49,9 @@ class RefineSettings:
     answer_timeout_s: float = 180.0
     """A run that takes longer hangs: the process gets little of a busy machine."""
     max_restarts: int = 3
+    backend: str = CPU
+    """Where features are matched, with the same result: a choice as `gpu.discovery` takes it. The
+    process opens the device by itself, and a successor of one that died goes without."""
 
     def __post_init__(self) -> None:
         if self.batch_keyframes < 1:
@@ -89,7 +93,7 @@ class Refiner:
         The process starts with the first of them.
         """
         self._settings = settings or RefineSettings()
-        self._start = RefineStart(camera, self._settings.free_intrinsics)
+        self._start = RefineStart(camera, self._settings.free_intrinsics, self._settings.backend)
         self._changed = threading.Condition()
         self._waiting: dict[int, Picture] = {}
         self._known: set[int] = set()
@@ -286,7 +290,8 @@ class Refiner:
         self._known.clear()
         self._is_settled = not self._waiting
         self.counts.restarts += 1
-        end = "refinement is over" if self.is_over else "starting another"
+        self._start = replace(self._start, backend=CPU)  # its driver may have been why
+        end = "refinement is over" if self.is_over else "starting another, which matches on the CPU"
         logger.warning("the refining process died or hung; %s", end)
 
     def _kill(self) -> None:

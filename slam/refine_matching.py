@@ -6,8 +6,8 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from gpu.matching import nearest
 from slam.geometry import Mat4
+from slam.refine_device import MatchingDevice
 from slam.refine_features import DESCRIPTOR_LENGTH, Features
 
 _MAX_ANGLE_DEG = 50.0
@@ -61,9 +61,9 @@ def retrieved(key: int, features: Mapping[int, Features], but: Sequence[int]) ->
     return [others[i] for i in best if likeness[i] > _MIN_LIKENESS]
 
 
-def match(first: Features, second: Features) -> Matches:
+def match(first: Features, second: Features, device: MatchingDevice) -> Matches:
     """Mutual nearest neighbours that are clearly nearer than the next (Lowe 2004)."""
-    found = nearest(first.descriptors, second.descriptors)
+    found = device.nearest(first.descriptors, second.descriptors)
     if min(len(found.index), len(found.back)) < 2:
         return np.empty((0, 2), np.uint32)
     lengths = np.sqrt([found.distance, found.next_distance])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu.discovery import CPU
 from slam.camera import Camera
 from slam.constraint import Constraint
 from slam.frame import DepthImage
@@ -79,3 +80,5 @@ class RefineStart:
     camera: Camera
     """Of the frames; their distortion has been taken out of the pictures."""
     free_intrinsics: bool
+    backend: str = CPU
+    """Where features are matched: a choice as `gpu.discovery` takes it."""

@@ -9,6 +9,7 @@ import numpy as np
 from slam.constraint import Constraint
 from slam.geometry import Mat4, inverse
 from slam.refine_camera import is_news
+from slam.refine_device import MatchingDevice
 from slam.refine_features import FeatureExtractor, Features
 from slam.refine_gate import Adjustment, errors_px, why_not_offered, why_rejected
 from slam.refine_loops import LoopFinder
@@ -49,6 +50,7 @@ class Refinement:
         """The camera as offered last; before, as given."""
         self._colmap_camera = colmap_camera(start.camera)
         self._extractor = FeatureExtractor()
+        self._device = MatchingDevice(start.backend)
         self._features: dict[int, Features] = {}
         self._matches: dict[Pair, Matches] = {}
         self._loops = LoopFinder(self._colmap_camera)
@@ -99,7 +101,7 @@ class Refinement:
                 self._colmap_camera,
                 first,
                 second,
-                match(first, second),
+                match(first, second, self._device),
                 inverse(poses[pair[1]]) @ poses[pair[0]],
             )
             if len(found):

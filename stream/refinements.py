@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 
 from fusion.live_map import LiveMap
+from gpu.backend import Backend
+from gpu.discovery import AUTO, CPU
 from mapcast_client.v1 import ingest_pb2
 from slam.refine_messages import CameraOffer
 from stream import worker_pb2
@@ -11,6 +13,17 @@ from stream import worker_pb2
 FINISH_S = 15.0
 """For the last keyframes, and all of them together, when a session ends."""
 _LOOK_S = 0.02
+
+
+def refining_choice(choice: str, backend: Backend | None) -> str:
+    """How a refining process is told of the session's device: it need not look for another one.
+
+    `backend` is what `choice` came to; None: the CPU. `auto` takes the first GPU of a backend, as
+    that backend's name alone does.
+    """
+    if backend is None:
+        return CPU
+    return backend.info.backend if choice.strip().lower() == AUTO else choice
 
 
 def tell_refinements(live_map: LiveMap, send: Callable[[worker_pb2.FromWorker], None]) -> None:

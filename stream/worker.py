@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fusion.live_map import FusedFrame, LiveMap
 from gpu.backend import Backend
-from gpu.discovery import described
+from gpu.discovery import CPU, described
 from mapcast_client.errors import InputError, MapcastError
 from mapcast_client.v1 import ingest_pb2
 from slam.camera import Calibration
@@ -52,9 +52,13 @@ Action = ingest_pb2.Control.Action
 class Worker:
     """The stages and what they own: the tracker by `track`, the volume by `fuse`."""
 
-    def __init__(self, pipe: socket.socket, vocabulary: Path, backend: Backend | None) -> None:
+    def __init__(
+        self, pipe: socket.socket, vocabulary: Path, backend: Backend | None, refining: str = CPU
+    ) -> None:
+        """`refining` is where refinement matches: a choice as `gpu.discovery` takes it."""
         self._pipe = pipe
         self._backend = backend
+        self._refining = refining
         self._writing = threading.Lock()
         self._vocabulary = vocabulary
         self._builder: MapBuilder | None = None
@@ -110,7 +114,8 @@ class Worker:
         settings = request.settings
         try:
             recording = Path(request.recording) if request.recording else None
-            builder = MapBuilder(settings, self._vocabulary, recording, self._record, self._backend)
+            places = recording, self._record, self._backend, self._refining
+            builder = MapBuilder(settings, self._vocabulary, *places)
             restoring = None
             if request.restore or request.saved_map:
                 restoring = Restoring(request, builder, self._send)

@@ -9,6 +9,7 @@ from fusion.warm_up import warm_up
 from gpu.discovery import make_backend
 from mapcast_client.errors import MapcastError
 from stream import ipc, worker_pb2
+from stream.refinements import refining_choice
 from stream.worker import Worker
 
 
@@ -29,7 +30,7 @@ def serve(pipe: socket.socket, vocabulary: Path, choice: str, memory_share: floa
         refused = worker_pb2.Refused(reason=str(error))
         pipe.sendall(ipc.pack(worker_pb2.FromWorker(refused=refused)))
         return
-    Worker(pipe, vocabulary, backend).run()
+    Worker(pipe, vocabulary, backend, refining_choice(choice, backend)).run()
 
 
 if __name__ == "__main__":

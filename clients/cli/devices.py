@@ -14,7 +14,7 @@ from rich.text import Text
 
 from clients.cli.progress import console
 from gpu.backend import BackendError
-from gpu.discovery import CPU, GPU_BACKENDS, MEMORY_SHARE, Found, find
+from gpu.discovery import CPU, GPU_BACKENDS, MEMORY_SHARE, FoundDevices, find
 from gpu.memory_limit import MemoryLimit
 from gpu.probes import Device, Probe
 from gpu.self_test import copy_bytes_per_s
@@ -93,13 +93,13 @@ def inspect_devices(probes: Mapping[str, Probe]) -> DeviceReport:
     return DeviceReport(cpu_fuse_s, devices, reasons, next(gpus, CPU))
 
 
-def _found(backend: str, probes: Mapping[str, Probe]) -> Found:
+def _found(backend: str, probes: Mapping[str, Probe]) -> FoundDevices:
     with console.status(f"looking for {backend} …") as status:
         status.update(spinner="dots")  # drawn now: a driver that hangs may let no thread draw it
         return find(backend, probes)
 
 
-def _tested(found: Found) -> Iterator[InspectedDevice]:
+def _tested(found: FoundDevices) -> Iterator[InspectedDevice]:
     for number, device in enumerate(found.devices):
         choice = f"{found.backend}:{number}"
         with console.status(f"testing {choice} …"):

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.depth.known import KnownDepth
-from fusion.depth.network import PLAIN_CONFIDENCE, NetworkDepth, without_edges
+from fusion.depth.network import PLAIN_CONFIDENCE, NetworkDepth
+from fusion.depth.prediction import without_edges
 from fusion.depth.source import DepthContext, DepthSource, EstimatedDepth
 from slam.camera import Camera
 from slam.frame import Frame
@@ -52,7 +53,7 @@ class FusedDepth:
         alignment = self._network.align(prediction, pixels + points)
         if alignment is None:
             return measured
-        return filled(measured, alignment.depth_m(prediction), points)
+        return filled(measured, alignment.depth_m(prediction.image()), points)
 
 
 def filled(

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from fusion.depth.align import Alignment, align
 from fusion.depth.description import NetworkDescription, Quantity
 from fusion.depth.known import KnownDepth
-from fusion.depth.prediction import Predictor
+from fusion.depth.prediction import Prediction
+from fusion.depth.predictor import Predictor
 from fusion.depth.source import DepthContext, EstimatedDepth, depth_camera
 from slam.camera import Camera
 from slam.frame import Frame
@@ -21,8 +22,6 @@ _AGREES_WITHIN = 0.08
 _AGREEMENT_SIGMA_PX = 12.0
 _LEAST_SUPPORT = 0.2
 """Of what one point contributes to its own pixel."""
-_EDGE_RATIO = 1.15
-"""Far over near in 3 × 3 pixels: between two surfaces, where interpolated depth is neither's."""
 
 
 class NetworkDepth:
@@ -54,18 +53,18 @@ class NetworkDepth:
         alignment = self.align(prediction, points)
         if alignment is None:
             return None
-        depth_m = without_edges(alignment.depth_m(prediction))
+        depth_m, tensor = prediction.depth(alignment)
         confidence = _confidence(depth_m, points)
         depth_m.flags.writeable = confidence.flags.writeable = False
-        return EstimatedDepth(depth_m, confidence)
+        return EstimatedDepth(depth_m, confidence, tensor)
 
-    def prediction(self, frame: Frame) -> NDArray[np.float32]:
+    def prediction(self, frame: Frame) -> Prediction:
         """What the network itself says of a frame, (h, w) of `camera`, in its own quantity."""
         return self._predictor.predict(frame.color, self._camera.width_px, self._camera.height_px)
 
-    def align(self, prediction: NDArray[np.float32], known: KnownDepth) -> Alignment | None:
+    def align(self, prediction: Prediction, known: KnownDepth) -> Alignment | None:
         """Fit what `prediction` returned to known depths."""
-        return align(known.of(prediction), known.depth_m, self.quantity)
+        return align(prediction.at(known), known.depth_m, self.quantity)
 
     def metric_guess(self, frame: Frame) -> NDArray[np.float32] | None:
         """The network's own metres, (h, w) of `camera`, 0 = none; None if it does not give metres.
@@ -74,16 +73,8 @@ class NetworkDepth:
         """
         if self.quantity is not Quantity.METRIC:
             return None
-        prediction = self.prediction(frame)
+        prediction = self.prediction(frame).image()
         return np.where(np.isfinite(prediction) & (prediction > 0), prediction, np.float32(0))
-
-
-def without_edges(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The depth image without the pixels between two surfaces."""
-    window = np.ones((3, 3), np.uint8)
-    far = cv2.dilate(depth_m, window)
-    near = cv2.erode(np.where(depth_m > 0, depth_m, far.max()), window)
-    return np.where(far <= _EDGE_RATIO * near, depth_m, np.float32(0))
 
 
 def _confidence(depth_m: NDArray[np.float32], points: KnownDepth) -> NDArray[np.uint8]:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.depth.description import NetworkDescription
-from fusion.depth.runtime import THREADS, require_library
+from fusion.depth.prediction import HostPrediction, Placement
+from fusion.depth.runtime import THREADS, image_sides, require_library
 from mapcast_client.errors import InputError
 
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -46,6 +47,11 @@ class OnnxNetwork:
             raise InputError(f"{self._where}: {error}") from None
         self._input = self._named("input", self._session.get_inputs(), description.input.name)
         self._output = self._named("output", self._session.get_outputs(), description.output_name)
+
+    def predict(self, tensor: NDArray[np.float32], placement: Placement) -> HostPrediction:
+        """What the model says. Raises InputError if it takes no such tensor, or gives no image."""
+        output = self.run(tensor)
+        return HostPrediction(output.reshape(image_sides(output.shape, self._where)), placement)
 
     def run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the model. Raises InputError if it does not take such a tensor."""

@@ -1,102 +1,94 @@
-"""A described network as a function of pictures: resized, normalised, run, resized back."""
+"""What a network says of a picture, pixel by pixel of the depth camera."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.depth.description import Kind, Layout, NetworkDescription, NetworkInput, Resize
-from fusion.depth.onnx_network import OnnxNetwork
-from fusion.depth.runtime import Network
-from fusion.depth.torch_network import TorchNetwork
-from mapcast_client.errors import InputError
+from fusion.depth.align import Alignment
+from fusion.depth.known import KnownDepth
+
+EDGE_RATIO = 1.15
+"""Far over near in 3 × 3 pixels: between two surfaces, where interpolated depth is neither's."""
 
 
-def load_network(description: NetworkDescription) -> Network:
-    """Load the weights of a described network.
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How a network's output lies on the image that is wanted of it."""
 
-    Raises DependencyError if the library that runs it is not installed, or what torch.hub fetches
-    cannot be had; InputError if the weights are missing or are none.
-    """
-    weights = description.weights
-    if weights.kind is not Kind.TORCH_HUB and not weights.file.is_file():
-        raise InputError(f"depth network {description.name}: no weights at {weights.file}")
-    return (OnnxNetwork if weights.kind is Kind.ONNX else TorchNetwork)(description)
+    width_px: int
+    height_px: int
+    """Of the image."""
+    share_u: float
+    share_v: float
+    """Of the output's sides that the picture fills, from the first pixel on: then comes padding."""
 
+    def scale(self, output_height_px: int, output_width_px: int) -> tuple[float, float]:
+        """Pixels of the output, to the right and down, per pixel of the image.
 
-class Predictor:
-    """Runs a network on pictures of any size."""
-
-    def __init__(self, description: NetworkDescription) -> None:
-        """Load the network. Raises DependencyError, InputError."""
-        self.description = description
-        self._network = load_network(description)
-
-    def predict(
-        self, color: NDArray[np.uint8], width_px: int, height_px: int
-    ) -> NDArray[np.float32]:
-        """What the network says of an (H, W, 3) sRGB picture, (height_px, width_px).
-
-        Bilinear between the network's own pixels: guiding that by the picture's edges made no
-        depth better. Raises InputError if the network gives no image.
+        Centres are at integers, as `depth_camera` has it: u' = (u + ½) · s − ½.
         """
-        size = picture_size(self.description.input, color.shape[1], color.shape[0])
-        output = self._image(self._network.run(input_tensor(self.description.input, color, size)))
-        seen_px = tensor_size(self.description.input, size)
-        # Pixel of the output from pixel of the result, centres at integers: see depth_camera.
-        scale_u = output.shape[1] * size[0] / (seen_px[0] * width_px)
-        scale_v = output.shape[0] * size[1] / (seen_px[1] * height_px)
-        output_from_result = np.array(
+        return (
+            output_width_px * self.share_u / self.width_px,
+            output_height_px * self.share_v / self.height_px,
+        )
+
+
+class Prediction(Protocol):
+    """(h, w) of what a network says, in its own quantity. It stays where the network runs.
+
+    Bilinear between the network's own pixels: guiding that by the picture's edges made no depth
+    better.
+    """
+
+    def image(self) -> NDArray[np.float32]:
+        """(h, w) in main memory."""
+
+    def at(self, known: KnownDepth) -> NDArray[np.float32]:
+        """(N,) at some pixels."""
+
+    def depth(self, alignment: Alignment) -> tuple[NDArray[np.float32], Any]:
+        """(h, w) depth in the map's unit; 0 where it cannot be believed, and between surfaces.
+
+        In main memory; then the same as a tensor where the network runs, or None.
+        """
+
+
+class HostPrediction:
+    """What a network on the CPU said. Implements `Prediction`."""
+
+    def __init__(self, output: NDArray[np.float32], placement: Placement) -> None:
+        """Take a network's (h', w')."""
+        scale_u, scale_v = placement.scale(*output.shape)
+        output_from_image = np.array(
             [[scale_u, 0, (scale_u - 1) / 2], [0, scale_v, (scale_v - 1) / 2]]
         )
-        resized = cv2.warpAffine(
+        self._image = cv2.warpAffine(
             output,
-            output_from_result,
-            (width_px, height_px),
+            output_from_image,
+            (placement.width_px, placement.height_px),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
-        )
-        return resized.astype(np.float32, copy=False)
+        ).astype(np.float32, copy=False)
 
-    def _image(self, output: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The (h, w) of an output (1, 1, h, w), (1, h, w, 1) or the like."""
-        sides = output.shape[:-1] if output.shape[-1:] == (1,) else output.shape
-        if len(sides) < 2 or output.size != sides[-2] * sides[-1]:
-            raise InputError(
-                f"depth network {self.description.name} gives an array of shape {output.shape}, "
-                "must be one image"
-            )
-        return output.reshape(sides[-2:])
+    def image(self) -> NDArray[np.float32]:
+        """(h, w) in main memory."""
+        return self._image
 
+    def at(self, known: KnownDepth) -> NDArray[np.float32]:
+        """(N,) at some pixels."""
+        return known.of(self._image)
 
-def picture_size(described: NetworkInput, width_px: int, height_px: int) -> tuple[int, int]:
-    """(width, height) that a picture is brought to before the network sees it."""
-    if described.resize is Resize.STRETCH:
-        return described.width_px, described.height_px
-    scale = min(described.width_px / width_px, described.height_px / height_px)
-    step = described.multiple_of_px or 1
-    fitted = [max(step, int(side * scale + 1e-6) // step * step) for side in (width_px, height_px)]
-    return fitted[0], fitted[1]
+    def depth(self, alignment: Alignment) -> tuple[NDArray[np.float32], None]:
+        """(h, w) depth in the map's unit: see `Prediction`."""
+        return without_edges(alignment.depth_m(self._image)), None
 
 
-def tensor_size(described: NetworkInput, picture: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of the tensor that holds a picture of that size."""
-    if described.multiple_of_px:
-        return picture
-    return described.width_px, described.height_px
-
-
-def input_tensor(
-    described: NetworkInput, color: NDArray[np.uint8], size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """(1, 3, h, w) or (1, h, w, 3): the picture of that size, its last pixels repeated."""
-    interpolation = cv2.INTER_AREA if size[0] < color.shape[1] else cv2.INTER_LINEAR
-    resized = cv2.resize(color, size, interpolation=interpolation)
-    width_px, height_px = tensor_size(described, size)
-    padded = cv2.copyMakeBorder(
-        resized, 0, height_px - size[1], 0, width_px - size[0], cv2.BORDER_REPLICATE
-    )
-    mean, std = np.array([described.mean, described.std], np.float32)
-    normalised = (padded.astype(np.float32) * np.float32(described.scale) - mean) / std
-    if described.layout is Layout.NCHW:
-        normalised = normalised.transpose(2, 0, 1)
-    return np.ascontiguousarray(normalised[None], np.float32)
+def without_edges(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The depth image without the pixels between two surfaces."""
+    window = np.ones((3, 3), np.uint8)
+    far = cv2.dilate(depth_m, window)
+    near = cv2.erode(np.where(depth_m > 0, depth_m, far.max()), window)
+    return np.where(far <= EDGE_RATIO * near, depth_m, np.float32(0))

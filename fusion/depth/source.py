@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,8 @@ class EstimatedDepth:
     """(h, w) along +Z, 0 = none."""
     confidence: NDArray[np.uint8]
     """(h, w) 1 to CONFIDENCE_MAX where there is depth, else 0."""
+    depth_tensor: Any = None
+    """`depth_m` where a network computed it, as a tensor that DLPack can share; None: not kept."""
 
 
 class DepthSource(Protocol):

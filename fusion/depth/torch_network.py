@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.depth.description import Kind, NetworkDescription, Weights
-from fusion.depth.runtime import THREADS, require_library
+from fusion.depth.prediction import Placement
+from fusion.depth.runtime import THREADS, image_sides, require_library
+from fusion.depth.torch_prediction import TorchPrediction
 from mapcast_client.errors import DependencyError, InputError
 
 
@@ -24,8 +26,18 @@ class TorchNetwork:
         load = self._from_hub if description.weights.kind is Kind.TORCH_HUB else self._from_file
         self._module = load(description.weights).eval().to(self._device)
 
-    def run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the module. Raises InputError if it does not take the tensor."""
+    def predict(self, tensor: NDArray[np.float32], placement: Placement) -> TorchPrediction:
+        """What the module says; it stays on its device.
+
+        Raises InputError if it does not take the tensor, or gives no image.
+        """
+        output = self.run(tensor)
+        sides = image_sides(tuple(output.shape), self._where)
+        with self._torch.inference_mode():
+            return TorchPrediction(self._torch, output.reshape(sides), placement)
+
+    def run(self, tensor: NDArray[np.float32]) -> Any:
+        """Run the module: a float32 tensor. Raises InputError if it does not take this one."""
         with self._torch.inference_mode():
             try:
                 output = self._module(self._torch.from_numpy(tensor).to(self._device))
@@ -33,8 +45,7 @@ class TorchNetwork:
                 raise InputError(
                     f"{self._where} does not take an input of shape {tensor.shape}: {error}"
                 ) from None
-        array: NDArray[np.float32] = self._chosen(output).float().cpu().numpy()
-        return array
+        return self._chosen(output).float()
 
     def _chosen(self, output: Any) -> Any:
         """The output's tensor: itself, or an entry of a dict or a sequence."""

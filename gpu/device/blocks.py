@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.backend import Backend, BackendError, Buffer, DeviceMemoryError
+from gpu.backend import WORD_BYTES, Backend, BackendError, Buffer, DeviceMemoryError
 from gpu.device.arguments import block_at, matrix_arguments
 from gpu.device.field import DeviceField
 from gpu.device.images import DeviceImages
@@ -21,7 +21,6 @@ from gpu.kernels import BLOCK_VOX, BLOCK_VOXELS, DISTANCE_STEPS
 from gpu.kernels.hashing import pack_keys
 from gpu.owned_buffers import OwnedBuffers
 
-_WORD_BYTES = 4
 _GROWTH = (2, 1.5, 1.25)
 """Factors by which a pool grows: less than the last one, it does so too often."""
 
@@ -61,7 +60,7 @@ class DeviceBlocks:
     def _take_memory(self, start_blocks: int) -> None:
         backend, grid, camera = self._backend, self._grid, self._camera
         self._images = DeviceImages(backend, grid, camera)
-        self._work: Buffer = backend.alloc(4 * min(START_BLOCKS, self._max_blocks) * _WORD_BYTES)
+        self._work: Buffer = backend.alloc(4 * min(START_BLOCKS, self._max_blocks) * WORD_BYTES)
         self.pool = DevicePool.make(backend, self._max_blocks, start_blocks)
         self._rays = DeviceTouch(self.pool, grid, camera)
         self._surface = DeviceSurface(self.pool, grid.min_weight)
@@ -83,9 +82,13 @@ class DeviceBlocks:
         color: NDArray[np.uint8],
         confidence: NDArray[np.uint8] | None = None,
         image: int = 0,
+        depth_tensor: Any = None,
     ) -> None:
-        """Take the images of a view that comes next: (H, W), (H, W, 3) and (H, W)."""
-        self._images.load(depth, depth_scale_m, color, confidence, image)
+        """Take the images of a view that comes next: (H, W), (H, W, 3) and (H, W).
+
+        `depth_tensor`: the same as `depth`, where another library has it, maybe on this device.
+        """
+        self._images.load(depth, depth_scale_m, color, confidence, image, depth_tensor)
 
     def touch(
         self, world_from_camera: Mat4, allocate: bool, image: int = 0
@@ -114,6 +117,8 @@ class DeviceBlocks:
 
         Returns the (K,) slots, and how many blocks were refused.
         """
+        if not len(coords):
+            return np.empty(0, np.int32), 0
         keys = pack_keys(coords)
         order = np.argsort(keys)
         keys, coords = keys[order], coords[order]
@@ -204,7 +209,7 @@ class DeviceBlocks:
         base = block_at(position_m, grid.voxel_size_m)
         work = np.empty((len(places), 4), np.int32)
         work[:, 0] = places
-        work[:, 1:] = pool.host_coords[places] - base
+        np.subtract(pool.host_coords[places], base.astype(np.int32), out=work[:, 1:])
         self._backend.launch(
             "integrate_blocks",
             len(places),
@@ -260,7 +265,7 @@ class DeviceBlocks:
         before, count = self.count, self.count - len(slots)
         targets, sources = places_after(slots, before)
         if self._spill:
-            self._spill.release(targets, sources, count)
+            self._spill.release(slots, targets, sources)
         else:
             release(self.pool, targets, sources, count)
         for column in (self._thinned, *columns):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gpu.backend import Backend, Buffer
+from gpu.backend import WORD_BYTES, Backend, Buffer
 from gpu.grid import FusionGrid, Pinhole
 
 _TILE_WIDTH, _TILE_HEIGHT = 64, 4
@@ -17,7 +17,7 @@ class DeviceDepthFilter:
         self._across = -(-camera.width_px // _TILE_WIDTH)
         self._tiles = self._across * -(-camera.height_px // _TILE_HEIGHT)
         pixels = camera.width_px * camera.height_px
-        self._filtered = backend.alloc(4 * (pixels + 3))  # `pack_pixels` reads whole quads
+        self._filtered = backend.alloc(WORD_BYTES * (pixels + 3))  # `pack_pixels` reads whole quads
 
     def smooth(
         self,

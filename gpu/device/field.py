@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.backend import Buffer
+from gpu.backend import WORD_BYTES
 from gpu.device.arguments import block_at, named_base, named_rows
+from gpu.device.kept_buffers import KeptBuffers
 from gpu.device.pool import DevicePool
 from gpu.device.raycast import grid_from_camera_near
 from gpu.field import Field
 from gpu.grid import FusionGrid, Mat4, Pinhole
 
-_WORD_BYTES = 4
 _ITEMS = 64
 _UNKNOWN = 2.0
 _POINT_WORDS, _SAMPLE_WORDS = 3, 4
@@ -23,16 +23,16 @@ class DeviceField(Field):
         """Read a pool's voxels, which mean what `grid` says, for views of a camera."""
         super().__init__(grid.voxel_size_m, grid.truncation_m, camera.focal_px, camera.centre_px)
         self._pool, self._backend = pool, pool.backend
-        self._room = 0
-        self._points: Buffer | None = None
-        self._samples: Buffer | None = None
+        self._kept = KeptBuffers(pool.backend)
 
     def sample(
         self, points: NDArray[np.float32], world_from_camera: Mat4, min_weight: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """As `Field.sample`."""
         pool, count = self._pool, len(points)
-        points_there, samples_there = self._buffers(count)
+        points_there, samples_there = self._kept.of_sizes(
+            _POINT_WORDS * count * WORD_BYTES, _SAMPLE_WORDS * count * WORD_BYTES
+        )
         base = block_at(world_from_camera[:3, 3], self._voxel_size_m)
         self._backend.upload(points_there, points)
         self._backend.launch(
@@ -54,18 +54,3 @@ class DeviceField(Field):
         distances, slopes = np.split(samples.reshape(count, _SAMPLE_WORDS), [1], axis=1)
         known = distances[:, 0] != _UNKNOWN
         return np.where(known, distances[:, 0], np.float32(np.nan)), slopes.copy()
-
-    def _free(self) -> None:
-        for buffer in (self._points, self._samples):
-            if buffer is not None:
-                self._backend.free(buffer)
-        self._points = self._samples = None
-
-    def _buffers(self, count: int) -> tuple[Buffer, Buffer]:
-        """Room for points and what is read there, kept from call to call."""
-        if self._points is None or self._samples is None or self._room < count:
-            self._free()
-            self._points = self._backend.alloc(_POINT_WORDS * count * _WORD_BYTES)
-            self._samples = self._backend.alloc(_SAMPLE_WORDS * count * _WORD_BYTES)
-            self._room = count
-        return self._points, self._samples

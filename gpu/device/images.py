@@ -45,12 +45,14 @@ class DeviceImages:
         color: NDArray[np.uint8],
         confidence: NDArray[np.uint8] | None,
         image: int,
+        depth_tensor: Any = None,
     ) -> None:
         """Take the images of a view, as `CpuBlocks.load`."""
         self._loads += 1
         self._turns[image] ^= 1
         staged = self._staged[self._loads % _TURNS]
-        self._upload(staged["depth"], depth, self._pixels_each)
+        if depth_tensor is None or not self._borrowed(staged["depth"], depth_tensor):
+            self._upload(staged["depth"], depth, self._pixels_each)
         self._upload(staged["rgb"], color, 3 * self._pixels_each)
         if confidence is not None:
             self._upload(staged["confidence"], confidence, self._pixels_each)
@@ -89,6 +91,17 @@ class DeviceImages:
     def first_pixel(self, image: int) -> int:
         """Where a loaded image begins in `pixels`."""
         return (image * _TURNS + self._turns[image]) * self._pixels_each
+
+    def _borrowed(self, buffer: Buffer, tensor: Any) -> bool:
+        """Copy from where another library has it on this device; False if it is elsewhere."""
+        borrowed = self._backend.borrow(tensor)
+        if borrowed is None:
+            return False
+        try:
+            self._backend.copy(borrowed, buffer, borrowed.size_bytes)
+        finally:
+            self._backend.free(borrowed)
+        return True
 
     def _upload(self, buffer: Buffer, array: NDArray[Any], numbers: int) -> None:
         flat = np.ascontiguousarray(array).ravel()

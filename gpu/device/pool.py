@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.backend import Backend, Buffer, DeviceMemoryError
+from gpu.backend import WORD_BYTES, Backend, Buffer, DeviceMemoryError
 from gpu.kernels import BLOCK_VOXELS
 
 VOXEL_WORDS = ("sdf_sum", "counts", "color_low", "color_high")
@@ -22,7 +22,7 @@ BLOCK_WORDS = {
 CHANGE_STEPS = 4096
 """A block's change is counted in so many parts of the truncation."""
 START_BLOCKS = 4096
-LEAST_BLOCKS = 64
+LEAST_POOL_BLOCKS = 64
 """A device without room for so many is of no use."""
 RESERVED_SHARE = 8
 """One part in so many of the memory that may be taken is not for blocks."""
@@ -30,7 +30,6 @@ SPARE_SHARE = 16
 """One part in so many is not for meshes and pictures either: what is small always gets room."""
 STAGED_BLOCKS = 1024
 """Blocks that are packed at a time on their way from or to other places."""
-_WORD_BYTES = 4
 _ITEMS = 64
 
 
@@ -85,7 +84,7 @@ class DevicePool:
             try:
                 return cls._of(backend, capacity)
             except DeviceMemoryError:
-                if capacity // 2 < min(LEAST_BLOCKS, max_blocks):
+                if capacity // 2 < min(LEAST_POOL_BLOCKS, max_blocks):
                     raise
                 capacity //= 2
 
@@ -94,11 +93,11 @@ class DevicePool:
         _check_room(backend, capacity)
         taken: dict[str, Buffer] = {}
         try:
-            taken["buckets"] = backend.alloc(_buckets(capacity) * _WORD_BYTES)
+            taken["buckets"] = backend.alloc(_buckets(capacity) * WORD_BYTES)
             for name, words in BLOCK_WORDS.items():
-                taken[name] = backend.alloc(capacity * words * _WORD_BYTES)
-            taken["staged_places"] = backend.alloc(STAGED_BLOCKS * _WORD_BYTES)
-            taken["staged_words"] = backend.alloc(STAGED_BLOCKS * BLOCK_VOXELS * _WORD_BYTES)
+                taken[name] = backend.alloc(capacity * words * WORD_BYTES)
+            taken["staged_places"] = backend.alloc(STAGED_BLOCKS * WORD_BYTES)
+            taken["staged_words"] = backend.alloc(STAGED_BLOCKS * BLOCK_VOXELS * WORD_BYTES)
         except DeviceMemoryError:
             for buffer in taken.values():
                 backend.free(buffer)
@@ -129,7 +128,7 @@ class DevicePool:
         _check_room(self.backend, capacity - self.capacity, self.capacity)
         for name, words in BLOCK_WORDS.items():
             self._replace(name, words, capacity)
-        buckets = self.backend.alloc(_buckets(capacity) * _WORD_BYTES)
+        buckets = self.backend.alloc(_buckets(capacity) * WORD_BYTES)
         self.backend.free(self.buckets)
         self.buckets, self.bucket_mask = buckets, _buckets(capacity) - 1
         self.capacity = capacity
@@ -141,11 +140,11 @@ class DevicePool:
     def _replace(self, name: str, words: int, capacity: int) -> None:
         """Grow one buffer; one that grew before there was no room for another stays so."""
         before: Buffer = getattr(self, name)
-        size_bytes = capacity * words * _WORD_BYTES
+        size_bytes = capacity * words * WORD_BYTES
         if before.size_bytes >= size_bytes:
             return
         grown = self.backend.alloc(size_bytes)
-        self.backend.copy(before, grown, self.count * words * _WORD_BYTES)
+        self.backend.copy(before, grown, self.count * words * WORD_BYTES)
         self.backend.free(before)
         setattr(self, name, grown)
 
@@ -154,8 +153,8 @@ class DevicePool:
         first, self.count = self.count, self.count + len(coords)
         assert self.count <= self.capacity, f"{self.count} blocks, limit {self.capacity}"
         self.host_coords[first : self.count] = coords
-        self.backend.upload(self.coords, coords, first * 3 * _WORD_BYTES)
-        self.backend.upload(self.stamps, np.full(len(coords), stamp, np.int32), first * _WORD_BYTES)
+        self.backend.upload(self.coords, coords, first * 3 * WORD_BYTES)
+        self.backend.upload(self.stamps, np.full(len(coords), stamp, np.int32), first * WORD_BYTES)
         self._insert(first, len(coords))
 
     def rebuild(self) -> None:
@@ -181,9 +180,9 @@ def _check_room(backend: Backend, blocks: int, copied: int = 0) -> None:
     Raises DeviceMemoryError.
     """
     memory = backend.memory()
-    used_bytes = memory.used_bytes + blocks * sum(BLOCK_WORDS.values()) * _WORD_BYTES
-    buckets_bytes = _buckets(copied + blocks) * _WORD_BYTES
-    moving_bytes = max(copied * BLOCK_VOXELS * _WORD_BYTES, buckets_bytes)
+    used_bytes = memory.used_bytes + blocks * sum(BLOCK_WORDS.values()) * WORD_BYTES
+    buckets_bytes = _buckets(copied + blocks) * WORD_BYTES
+    moving_bytes = max(copied * BLOCK_VOXELS * WORD_BYTES, buckets_bytes)
     reserved_bytes = max(memory.limit_bytes // RESERVED_SHARE, moving_bytes if copied else 0)
     if used_bytes > memory.limit_bytes - reserved_bytes:
         raise DeviceMemoryError(

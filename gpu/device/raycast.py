@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.backend import Buffer
+from gpu.backend import WORD_BYTES, Buffer
 from gpu.device.arguments import block_at, named_base, named_rows
+from gpu.device.kept_buffers import KeptBuffers
 from gpu.device.pool import DevicePool, check_spare
 from gpu.grid import FusionGrid, Mat4, Pinhole
 from gpu.kernels import BLOCK_VOX
 from gpu.kernels.raycast import TILE_PX
 
-_WORD_BYTES = 4
 _PIXEL_WORDS = 5
 
 
@@ -20,9 +20,7 @@ class DeviceRaycast:
     def __init__(self, pool: DevicePool, grid: FusionGrid) -> None:
         """Render a pool whose voxels mean what `grid` says."""
         self._pool, self._backend, self._grid = pool, pool.backend, grid
-        self._size_px = (0, 0)
-        self._ranges: Buffer | None = None
-        self._image: Buffer | None = None
+        self._kept = KeptBuffers(pool.backend)
 
     def raycast(
         self, camera: Pinhole, world_from_camera: Mat4, camera_from_world: Mat4
@@ -43,12 +41,6 @@ class DeviceRaycast:
         depth_m = words[pixels : 2 * pixels].view(np.float32).reshape(height, width)
         normals = words[2 * pixels :].view(np.float32).reshape(height, width, 3)
         return np.ascontiguousarray(rgb), depth_m, normals
-
-    def _free(self) -> None:
-        for buffer in (self._ranges, self._image):
-            if buffer is not None:
-                self._backend.free(buffer)
-        self._ranges = self._image = None
 
     def _find_ranges(
         self, camera: Pinhole, camera_from_world: Mat4, base: NDArray[np.int64], ranges: Buffer
@@ -103,18 +95,15 @@ class DeviceRaycast:
             min_weight=grid.min_weight,
         )
 
-    def _images(self, camera: Pinhole) -> tuple[Buffer, Buffer]:
+    def _images(self, camera: Pinhole) -> list[Buffer]:
         """Room for the ranges of tiles, and for an image, kept while views are of one size."""
-        size_px = camera.height_px, camera.width_px
-        if self._ranges is None or self._image is None or self._size_px != size_px:
-            self._free()
-            rows, columns = _tiles(camera)
-            image_bytes = _PIXEL_WORDS * int(np.prod(size_px)) * _WORD_BYTES
+        rows, columns = _tiles(camera)
+        ranges_bytes = 2 * rows * columns * WORD_BYTES
+        image_bytes = _PIXEL_WORDS * camera.height_px * camera.width_px * WORD_BYTES
+        if self._kept.sizes_bytes != (ranges_bytes, image_bytes):
+            self._kept.free()
             check_spare(self._backend, image_bytes)
-            self._ranges = self._backend.alloc(2 * rows * columns * _WORD_BYTES)
-            self._image = self._backend.alloc(image_bytes)
-            self._size_px = size_px
-        return self._ranges, self._image
+        return self._kept.of_sizes(ranges_bytes, image_bytes)
 
 
 def camera_matrix(camera: Pinhole) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu.device.pool import CHANGE_STEPS, VOXEL_WORDS, DevicePool
-from gpu.device.transfer import clear_beyond, gather, observed, scatter
+from gpu.device.transfer import gather, observed, places_after, release, scatter
 from gpu.grid import Mat4, Pinhole
 from gpu.kernels import BLOCK_VOX, BLOCK_VOXELS
 from gpu.kernels.hashing import pack_keys
@@ -133,23 +133,21 @@ class DeviceSpill:
         return self._place_of[slots]
 
     def _evict(self, count: int) -> None:
-        """Move the blocks needed least lately here, and close the gaps."""
-        pool = self._pool
-        needed = self._needed[self._slot_at[: pool.count]]
-        out = np.sort(np.argsort(needed, kind="stable")[:count]).astype(np.int32)
-        self._save(out)
-        self._place_of[self._slot_at[out]] = -1
-        left = pool.count - count
-        targets = out[out < left]
-        sources = np.setdiff1d(np.arange(left, pool.count, dtype=np.int32), out)
-        for name in (*VOXEL_WORDS, "change", "stamps"):
-            scatter(pool, name, targets, gather(pool, name, sources))
-        pool.host_coords[targets] = pool.host_coords[sources]
-        pool.backend.upload(pool.coords, pool.host_coords[: pool.count])
+        """Move the blocks needed least lately here."""
+        needed = self._needed[self._slot_at[: self._pool.count]]
+        places = np.sort(np.argsort(needed, kind="stable")[:count]).astype(np.int32)
+        self._save(places)
+        self._drop(places)
+
+    def _drop(self, places: NDArray[np.int32]) -> None:
+        """Forget what is at (K,) ascending places of the device, and close the gaps there."""
+        if not len(places):
+            return
+        self._place_of[self._slot_at[places]] = -1
+        targets, sources = places_after(places, self._pool.count)
+        release(self._pool, targets, sources, self._pool.count - len(places))
         self._slot_at[targets] = self._slot_at[sources]
         self._place_of[self._slot_at[targets]] = targets
-        clear_beyond(pool, left)
-        pool.rebuild()
 
     def _save(self, places: NDArray[np.int32]) -> None:
         """Copy blocks' words here."""
@@ -169,14 +167,6 @@ class DeviceSpill:
         self._place_of[slots] = places
         self._slot_at[places] = slots
 
-    def _withdraw(self) -> None:
-        """Move all blocks here."""
-        places = np.arange(self._pool.count, dtype=np.int32)
-        self._save(places)
-        self._place_of[self._slot_at[places]] = -1
-        clear_beyond(self._pool, 0)
-        self._pool.rebuild()
-
     def observed(self, slots: NDArray[np.int32]) -> NDArray[np.bool_]:
         """(K,) whether any view is in the blocks at (K,) slots."""
         places = self._place_of[slots]
@@ -185,16 +175,27 @@ class DeviceSpill:
         is_observed[is_there] = observed(self._pool, places[is_there])
         return np.asarray(is_observed)
 
-    def release(self, targets: NDArray[np.int32], sources: NDArray[np.int32], count: int) -> None:
-        """Keep `count` blocks: (K,) `sources`, beyond, become `targets`, whose blocks are empty."""
-        self._withdraw()
+    def release(
+        self, slots: NDArray[np.int32], targets: NDArray[np.int32], sources: NDArray[np.int32]
+    ) -> None:
+        """Forget empty blocks, at (K,) slots; those at (M,) `sources` get the slots `targets`.
+
+        See `places_after`. Blocks that are on the device stay there.
+        """
+        places = self._place_of[slots]
+        self._drop(np.sort(places[places >= 0]))
+        for key in pack_keys(self.coords[slots]).tolist():
+            del self._slot_of_key[key]
+        before, self.count = self.count, self.count - len(slots)
         words = (*self._words, self._change, self._pending, self._stale, self._needed, self.coords)
         for column in words:
             column[targets] = column[sources]
-            column[count : self.count] = 0
-        self.count = count
-        self._slot_of_key.clear()
-        self._know(np.arange(count, dtype=np.int32))
+            column[self.count : before] = 0
+        self._place_of[targets] = self._place_of[sources]
+        self._place_of[self.count : before] = -1
+        places = self._place_of[targets]
+        self._slot_at[places[places >= 0]] = targets[places >= 0]
+        self._know(targets)
 
     def words(self) -> NDArray[np.uint32]:
         """(4, count, 512) copy of the voxels' words."""
@@ -203,7 +204,7 @@ class DeviceSpill:
 
     def put_words(self, words: NDArray[np.uint32]) -> None:
         """Set what `words` gives."""
-        self._withdraw()
+        self._evict(self._pool.count)
         self._words[:, : self.count] = words
 
     def spread_change(self, touched: NDArray[np.int32]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.backend import Buffer, DeviceMemoryError
+from gpu.backend import WORD_BYTES, Buffer, DeviceMemoryError
 from gpu.device.pool import CHANGE_STEPS, DevicePool, check_spare
 from gpu.grid import Surface
 from gpu.kernels.cases import EDGE_AXIS, EDGE_CORNER, TRIANGLE_COUNTS, TRIANGLES
@@ -15,14 +15,13 @@ from gpu.kernels.marching_cubes import ROWS
 
 BATCH_BLOCKS = 16384
 """Blocks meshed at a time: room on the device is for these."""
-LEAST_BLOCKS = 16
+LEAST_BATCH_BLOCKS = 16
 """As many at least, for which room is kept from the beginning."""
 _MOST_VERTICES, _MOST_TRIANGLES = 1944, 2560
 """Of a block."""
 _EDGE_ROWS = 270
 _VERTEX_WORDS = 3
 _TRIANGLE_WORDS = 2
-_WORD_BYTES = 4
 _LEAST_WORDS = {
     "blocks": 1,
     "entries": 8,
@@ -63,7 +62,7 @@ class DeviceSurface:
         self._scratch: dict[str, Buffer] = {}
         self._room = {"vertices": 0, "triangles": 0}
         for name, words in _LEAST_WORDS.items():
-            self._of_size(name, words * LEAST_BLOCKS * _WORD_BYTES)
+            self._of_size(name, words * LEAST_BATCH_BLOCKS * WORD_BYTES)
         self._know_room()
         cases = _cases()
         self._cases = self._backend.alloc(cases.nbytes)
@@ -98,7 +97,7 @@ class DeviceSurface:
         """
         count = self._pool.count
         words = _groups(count, 32)
-        dirty = self._of_size("dirty", words * _WORD_BYTES)
+        dirty = self._of_size("dirty", words * WORD_BYTES)
         self._backend.launch(
             "take_dirty",
             _groups(words, 64),
@@ -144,7 +143,7 @@ class DeviceSurface:
             try:
                 parts.append(mesh(blocks[first : first + size]))
             except DeviceMemoryError:
-                if size <= LEAST_BLOCKS:
+                if size <= LEAST_BATCH_BLOCKS:
                     raise
                 size //= 2
             else:
@@ -174,8 +173,8 @@ class DeviceSurface:
 
     def _count(self, blocks: NDArray[np.int32]) -> None:
         pool, count = self._pool, len(blocks)
-        upper = self._of_size("upper", 8 * count * _WORD_BYTES)
-        summary = self._of_size("summary", 4 * count * _WORD_BYTES)
+        upper = self._of_size("upper", 8 * count * WORD_BYTES)
+        summary = self._of_size("summary", 4 * count * WORD_BYTES)
         self._backend.launch(
             "find_upper",
             _groups(count, 8),
@@ -193,13 +192,13 @@ class DeviceSurface:
             sdf_sum=pool.sdf_sum,
             counts=pool.counts,
             cases=self._cases,
-            rows=self._of_size("rows", ROWS * count * _WORD_BYTES),
-            edges=self._of_size("edges", _EDGE_ROWS * count * _WORD_BYTES),
+            rows=self._of_size("rows", ROWS * count * WORD_BYTES),
+            edges=self._of_size("edges", _EDGE_ROWS * count * WORD_BYTES),
             summary=summary,
             min_weight=self._min_weight,
             count=count,
         )
-        starts = self._of_size("starts", 2 * (count + 1) * _WORD_BYTES)
+        starts = self._of_size("starts", 2 * (count + 1) * WORD_BYTES)
         self._backend.launch("scan_surface", 1, summary=summary, starts=starts, count=count)
 
     def _write(self, count: int) -> None:
@@ -247,22 +246,22 @@ class DeviceSurface:
 
     def _make_room(self, meshed: _Meshed) -> None:
         vertices, triangles = int(meshed.vertex_counts.sum()), int(meshed.triangle_counts.sum())
-        self._of_size("vertices", vertices * _VERTEX_WORDS * _WORD_BYTES)
-        self._of_size("triangles", triangles * _TRIANGLE_WORDS * _WORD_BYTES)
+        self._of_size("vertices", vertices * _VERTEX_WORDS * WORD_BYTES)
+        self._of_size("triangles", triangles * _TRIANGLE_WORDS * WORD_BYTES)
         self._know_room()
 
     def _know_room(self) -> None:
         for name, words in (("vertices", _VERTEX_WORDS), ("triangles", _TRIANGLE_WORDS)):
-            self._room[name] = self._scratch[name].size_bytes // (words * _WORD_BYTES)
+            self._room[name] = self._scratch[name].size_bytes // (words * WORD_BYTES)
 
     def _download(self, meshed: _Meshed, keep: NDArray[np.bool_]) -> Surface:
         """The meshes that are kept, closed up on the device."""
         vertex_counts, triangle_counts = meshed.vertex_counts, meshed.triangle_counts
         entries = _entries(vertex_counts, triangle_counts, keep)
         vertices, triangles = (int(each) for each in entries[-1, 2:])
-        colors_at = _groups(3 * vertices, _WORD_BYTES)
+        colors_at = _groups(3 * vertices, WORD_BYTES)
         words = 2 * colors_at + _groups(3 * triangles, 2)
-        packed = self._of_size("packed", words * _WORD_BYTES)
+        packed = self._of_size("packed", words * WORD_BYTES)
         self._backend.launch(
             "pack_surface",
             len(entries) - 1,

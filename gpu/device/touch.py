@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.backend import Backend, Buffer
+from gpu.backend import WORD_BYTES, Backend, Buffer
 from gpu.device.arguments import matrix_arguments
 from gpu.device.pool import DevicePool
 from gpu.grid import FusionGrid, Mat4, Pinhole, band_steps, ray_stride_px
@@ -16,11 +16,10 @@ _CLAIM_GROUPS = 256
 _COUNTERS = 4
 _AHEAD = 512
 """Unknown blocks that come down together with their number: a frame seldom has more."""
-_WORD_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TouchedBlocks:
     """What a view touches."""
 
     places: NDArray[np.int32]
@@ -44,12 +43,12 @@ class DeviceTouch:
         self._rays = self._columns * -(-camera.height_px // self._stride_px)
         samples = self._rays * self._steps
         self._claim_mask = (1 << (2 * samples - 1).bit_length()) - 1
-        self._listed = self._backend.alloc(3 * samples * _WORD_BYTES)
-        self._claims = self._backend.alloc((self._claim_mask + 1) * _WORD_BYTES)
-        self.found = self._backend.alloc((_COUNTERS + 3 * samples) * _WORD_BYTES)
+        self._listed = self._backend.alloc(3 * samples * WORD_BYTES)
+        self._claims = self._backend.alloc((self._claim_mask + 1) * WORD_BYTES)
+        self.found = self._backend.alloc((_COUNTERS + 3 * samples) * WORD_BYTES)
         """int: counters, see allocate.c, and (U, 3) unknown blocks."""
         self._found_words = _COUNTERS + 3 * samples
-        self._touched = self._backend.alloc(pool.capacity * _WORD_BYTES)
+        self._touched = self._backend.alloc(pool.capacity * WORD_BYTES)
         self._refused = 0
 
     def find(
@@ -59,7 +58,7 @@ class DeviceTouch:
         world_from_camera: Mat4,
         stamp: int,
         with_unknown: bool,
-    ) -> Found:
+    ) -> TouchedBlocks:
         """Stamp the known blocks in the band of every sampled ray, and list the unknown."""
         self._make_room()
         self._backend.upload(self.found, np.zeros(_COUNTERS - 1, np.int32))
@@ -78,7 +77,7 @@ class DeviceTouch:
         return self._download()
 
     def _make_room(self) -> None:
-        size_bytes = self._pool.capacity * _WORD_BYTES
+        size_bytes = self._pool.capacity * WORD_BYTES
         if self._touched.size_bytes < size_bytes:
             before, self._touched = self._touched, self._backend.alloc(size_bytes)
             self._backend.free(before)
@@ -119,7 +118,7 @@ class DeviceTouch:
             stamp=stamp,
         )
 
-    def _download(self) -> Found:
+    def _download(self) -> TouchedBlocks:
         words = min(_COUNTERS + 3 * _AHEAD, self._found_words)
         head = self._backend.download(self.found, np.int32, words)
         _, unique, touched, refused = (int(each) for each in head[:_COUNTERS])
@@ -127,7 +126,7 @@ class DeviceTouch:
             head = self._backend.download(self.found, np.int32, _COUNTERS + 3 * unique)
         unknown = head[_COUNTERS : _COUNTERS + 3 * unique].reshape(unique, 3)
         places = self._backend.download(self._touched, np.int32, touched)
-        return Found(places, unknown, self._since(refused))
+        return TouchedBlocks(places, unknown, self._since(refused))
 
     def refused(self) -> int:
         """Observations refused since this, or a view, was asked for last; waits."""

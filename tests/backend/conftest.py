@@ -10,12 +10,15 @@ from host_backend import HostBackend
 
 from gpu.backend import Backend, BackendError
 from gpu.cuda import CudaBackend
-from gpu.discovery import find
+from gpu.discovery import GPU_BACKENDS, find
 from gpu.memory_limit import MemoryLimit
 
 AMPLE_BYTES = 1 << 34
-NAMES = ["host", "cuda-fake", "opencl", "webgpu"] + (["cuda"] if find("cuda").gpus else [])
-"""Where there is an NVIDIA device, the suite runs on it, too."""
+GPU = "gpu-"
+NAMES = ["host", "cuda-fake", "opencl", "webgpu"] + [
+    GPU + backend for backend in GPU_BACKENDS if find(backend).gpus
+]
+"""Where there is a GPU, the suite runs on it, too."""
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +37,8 @@ def limited_backend(request: pytest.FixtureRequest, host_folder: Path) -> Callab
             return HostBackend(host_folder, limit_bytes)
         if name == "cuda-fake":
             return CudaBackend(0, MemoryLimit(limit_bytes), driver=FakeCudaDriver(host_folder))
+        if name.startswith(GPU):
+            return find(name.removeprefix(GPU)).gpus[0].open(MemoryLimit(limit_bytes))
         try:
             return _of_driver(name, MemoryLimit(limit_bytes))
         except (ImportError, BackendError, IndexError) as error:
@@ -46,8 +51,6 @@ def limited_backend(request: pytest.FixtureRequest, host_folder: Path) -> Callab
 
 def _of_driver(name: str, limit: MemoryLimit) -> Backend:
     """A backend on the driver's last device: software, if there is any."""
-    if name == "cuda":
-        return CudaBackend(0, limit)
     if name == "opencl":
         from gpu.opencl import OpenClBackend, devices
 

@@ -8,6 +8,7 @@ from gpu.backend import Backend
 from gpu.cpu import CpuBlocks
 from gpu.device.pool import VOXEL_WORDS, DevicePool
 from gpu.grid import FusionGrid, Pinhole
+from gpu.owned_buffers import OwnedBuffers
 
 VOXEL_M = 1 / 32
 CAMERA = Pinhole(160, 120, np.array([140.0, 140.0]), np.array([79.5, 59.5]))
@@ -97,3 +98,17 @@ def on_device(backend: Backend, blocks: CpuBlocks) -> DevicePool:
 def put_words(pool: DevicePool, blocks: CpuBlocks) -> None:
     for name, words in zip(VOXEL_WORDS, blocks.words(), strict=True):
         pool.backend.upload(getattr(pool, name), words)
+
+
+class CountingBackend(OwnedBuffers):
+    """A backend that knows how much went to the device and came from it."""
+
+    moved_bytes = 0
+
+    def upload(self, buffer, array, offset_bytes=0):
+        self.moved_bytes += np.asarray(array).nbytes
+        super().upload(buffer, array, offset_bytes)
+
+    def download(self, buffer, dtype, count, offset_bytes=0):
+        self.moved_bytes += count * np.dtype(dtype).itemsize
+        return super().download(buffer, dtype, count, offset_bytes)

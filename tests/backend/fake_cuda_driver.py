@@ -74,6 +74,7 @@ class FakeStream:
     def upload(self, source: NDArray[np.uint8], target: int) -> None:
         self._driver.check_pinned(source)
         self._driver.check(target, source.nbytes)
+        self._driver.uploaded_bytes += source.nbytes
 
         def task() -> None:
             self._driver.bytes_at(target, source.nbytes)[:] = source
@@ -149,6 +150,7 @@ class FakeCudaDriver:
     def __init__(self, folder: Path, memory_bytes: int = 1 << 40, early: bool = False) -> None:
         self.device = CudaDevice(0, "fake", "sm_90", "CUDA 12.9", memory_bytes)
         self.launches: list[Launch] = []
+        self.uploaded_bytes = 0
         self.streams: list[FakeStream] = []
         self._host = HostBackend(folder)
         self._early = early

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from device_volumes import CAMERA, grid, of_noise, poses, view
+from device_volumes import CAMERA, VOXEL_M, CountingBackend, add_view, grid, of_noise, poses, view
 
 from fusion.mesh import Mesher, extract_mesh
 from fusion.volume import Volume, VolumeSettings
 from gpu.backend import Backend, DeviceMemoryError
 from gpu.device.blocks import DeviceBlocks
+from gpu.device.kept_buffers import KeptBuffers
 from mapcast_client.errors import InputError
 from slam.camera import Camera
 from slam.frame import Frame
@@ -88,6 +89,21 @@ def test_a_pool_does_not_grow_by_handfuls(limited_backend: LimitedBackend):
     blocks.close()
 
 
+def test_buffers_are_kept_until_larger_ones_are_asked_for(limited_backend: LimitedBackend):
+    backend = limited_backend(1 << 20)
+    kept = KeptBuffers(backend)
+    first = list(kept.of_sizes(400, 800))
+    assert list(kept.of_sizes(400, 700)) == first
+    kept.of_sizes(300, 900)
+    assert backend.memory().used_bytes == 1200
+    with pytest.raises(DeviceMemoryError):
+        kept.of_sizes(400, 2 << 20)
+    kept.of_sizes(400, 800)
+    assert backend.memory().used_bytes == 1200
+    kept.free()
+    assert backend.memory().used_bytes == 0
+
+
 def noise_run(blocks: DeviceBlocks):
     """Much is meshed, then there are more blocks than there is room for, and views come."""
     noise = of_noise(cube(12), 1)
@@ -128,3 +144,57 @@ def test_meshes_leave_room_for_blocks_to_move(limited_backend: LimitedBackend, l
     limited.close()
     unlimited.close()
     assert backend.memory().used_bytes == 0
+
+
+def partly_empty(rng: np.random.Generator):
+    """Coordinates of blocks around the cameras and elsewhere, and their words: many are empty."""
+    coords = rng.permutation(np.concatenate([cube(12, -6), cube(12, 10)]))
+    words = of_noise(coords, 1).words()
+    words[:, (coords.min(axis=1) > 6) & (rng.random(len(coords)) < 0.5)] = 0
+    return coords, words
+
+
+def bring(blocks: DeviceBlocks, slots) -> None:
+    """Have some blocks on the device: distances are read in the middle of each."""
+    points = (blocks.coords()[slots] + 0.5) * 8 * VOXEL_M
+    blocks.field().sample(points.astype(np.float32), np.eye(4), 1)
+
+
+def test_of_a_spilled_volume_a_release_moves_only_what_it_must(limited_backend: LimitedBackend):
+    rng = np.random.default_rng(7)
+    backend = CountingBackend(limited_backend(16 << 20))
+    limited = DeviceBlocks(backend, grid(), CAMERA, MAX_BLOCKS)
+    unlimited = DeviceBlocks(limited_backend(1 << 34), grid(), CAMERA, MAX_BLOCKS)
+    coords, words = partly_empty(rng)
+    for blocks in (limited, unlimited):
+        blocks.insert(coords)
+        blocks.put_words(words)
+    for seed, pose in enumerate(poses()):
+        bring(limited, rng.permutation(limited.count)[: limited.pool.capacity])
+        for blocks in (limited, unlimited):
+            add_view(blocks, pose, seed)
+        empty = np.flatnonzero(~unlimited.words()[1].any(axis=1))
+        slots = np.sort(rng.choice(empty, 150, replace=False)).astype(np.int32)
+        columns = np.tile(np.arange(MAX_BLOCKS), (2, 1))
+        before, backend.moved_bytes = limited.pool.count, 0
+
+        limited.release(slots, [columns[0]])
+        assert 20 < before - limited.pool.count < 130  # only blocks that are released leave
+        assert backend.moved_bytes < 200 * len(slots)  # a block has 8 KiB
+
+        unlimited.release(slots, [columns[1]])
+        np.testing.assert_array_equal(*columns)
+        every = np.arange(unlimited.count, dtype=np.int32)
+        for blocks in (limited, unlimited):
+            blocks.spread_change(every)
+        for threshold in (200.0, None):
+            dirty = unlimited.take_dirty(threshold)
+            assert len(dirty) > 50
+            np.testing.assert_array_equal(limited.take_dirty(threshold), dirty)
+        for blocks in (limited, unlimited):
+            blocks.insert(cube(4, 30 + 4 * seed))
+        np.testing.assert_array_equal(limited.coords(), unlimited.coords())
+        np.testing.assert_array_equal(limited.words(), unlimited.words())
+    assert limited.spilled_blocks > 1000 > unlimited.spilled_blocks == 0
+    limited.close()
+    unlimited.close()

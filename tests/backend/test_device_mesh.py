@@ -88,7 +88,7 @@ def test_a_full_device_meshes_fewer_blocks_at_a_time(
 
     require_equal(surface.surface(every(room)), room.surface(every(room)))
     keep, news = surface.news(every(room), np.zeros(room.count, np.uint64))
-    assert keep.sum() == len(news.vertex_counts) > device_surface.LEAST_BLOCKS
+    assert keep.sum() == len(news.vertex_counts) > device_surface.LEAST_BATCH_BLOCKS
 
 
 def redden(words):

@@ -1,4 +1,4 @@
-"""Tests of real devices: collected only where there is one, so that others need not skip them.
+"""Tests of real GPUs: collected only where there is one, so that others need not skip them.
 
 There, the suite of `tests/backend` runs on it, too.
 """
@@ -10,22 +10,38 @@ from pathlib import Path
 import pytest
 
 from gpu.backend import Backend
-from gpu.discovery import find
+from gpu.discovery import GPU_BACKENDS, find
 from gpu.memory_limit import MemoryLimit
 
 sys.path.append(str(Path(__file__).parents[1] / "backend"))  # what both have: the host's kernels
 
-_FOUND = find("cuda")
-collect_ignore_glob = [] if _FOUND.gpus else ["test_*.py"]
+_FOUND = {backend: find(backend) for backend in GPU_BACKENDS}
+_GPUS = {
+    f"{backend}:{number}": gpu
+    for backend, found in _FOUND.items()
+    for number, gpu in enumerate(found.gpus)
+}
+collect_ignore_glob = (["test_*.py"] if not _GPUS else []) + (
+    ["test_cuda_*.py"] if not _FOUND["cuda"].gpus else []
+)
 
 
-def pytest_report_header() -> str:
-    names = ", ".join(each.info.name for each in _FOUND.gpus)
-    return f"CUDA devices: {names or 'none, tests/device is left out: ' + _FOUND.reason}"
+def pytest_report_header() -> list[str]:
+    if not _GPUS:
+        reasons = "; ".join(f"{backend}: {found.reason}" for backend, found in _FOUND.items())
+        return [f"no GPU, tests/device is left out ({reasons})"]
+    return [f"GPU {name}: {gpu.info.name}, {gpu.info.driver}" for name, gpu in _GPUS.items()]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "gpu" in metafunc.fixturenames:
+        is_cuda = Path(metafunc.module.__file__).name.startswith("test_cuda_")
+        names = [name for name in _GPUS if not is_cuda or name.startswith("cuda")]
+        metafunc.parametrize("gpu", names)
 
 
 @pytest.fixture(name="backend")
-def backend_fixture() -> Iterator[Backend]:
-    backend = _FOUND.gpus[0].open(MemoryLimit(4 << 30))
+def backend_fixture(gpu: str) -> Iterator[Backend]:
+    backend = _GPUS[gpu].open(MemoryLimit(4 << 30))
     yield backend
     backend.synchronise()

@@ -64,6 +64,7 @@ def test_large_memory_is_given_back_to_the_device_at_once(backend: CudaBackend) 
 def test_a_borrowed_array_is_not_copied(backend: CudaBackend) -> None:
     array = cupy.asarray(np.arange(1024, dtype=np.int32))
     borrowed = backend.borrow(array)
+    assert borrowed is not None
     assert borrowed.address == array.data.ptr
     assert (backend.download(borrowed, np.int32, 1024) == np.arange(1024)).all()
     backend.fill(borrowed, 3)
@@ -71,8 +72,7 @@ def test_a_borrowed_array_is_not_copied(backend: CudaBackend) -> None:
     assert (array.get() == 3).all()
     with pytest.raises(BackendError, match="not contiguous"):
         backend.borrow(array[::2])
-    with pytest.raises(BackendError, match="cannot borrow"):
-        backend.borrow(np.zeros(4, np.int32))
+    assert backend.borrow(np.zeros(4, np.int32)) is None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch is a build without CUDA")

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -84,8 +85,8 @@ def test_keyframes_go_in_and_constraints_come_out() -> None:
     assert not child.is_running()
 
 
-def test_a_process_that_is_killed_is_replaced() -> None:
-    with refiner() as refining:
+def test_a_process_that_is_killed_is_replaced(capfd: pytest.CaptureFixture[str]) -> None:
+    with refiner(replace(QUICK, backend="opencl:99")) as refining:
         offer(refining, 4)
         results(refining)
         child_of(os.getpid()).kill()
@@ -94,6 +95,8 @@ def test_a_process_that_is_killed_is_replaced() -> None:
         assert refining.wants(frames()[0].capture_ns), "the new process does not know it"
         offer(refining, 6)
         assert len(results(refining)[-1].keyframes) == 6
+    said = capfd.readouterr().err
+    assert said.count("opencl:99 is not there") == 1, "the new process does without the device"
 
 
 def test_a_process_that_hangs_is_replaced() -> None:

@@ -3,9 +3,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from fusion.depth.align import align
+from fusion.depth.description import Quantity
 from fusion.depth.fused import FusedDepth, filled
 from fusion.depth.known import KnownDepth
 from fusion.depth.network import PLAIN_CONFIDENCE
+from fusion.depth.prediction import HostPrediction, Placement
 from fusion.depth.source import DepthContext, EstimatedDepth
 from slam.camera import Camera
 from slam.frame import Frame
@@ -45,14 +48,11 @@ class ScriptedNetwork(Scripted):
 
     guess_m: np.ndarray | None = None
 
-    def prediction(self, frame: Frame):
-        return self.guess_m
+    def prediction(self, frame: Frame) -> HostPrediction:
+        return HostPrediction(self.guess_m, Placement(320, 240, 1, 1))
 
-    def align(self, prediction, known: KnownDepth):
-        from fusion.depth.align import align
-        from fusion.depth.description import Quantity
-
-        return align(known.of(prediction), known.depth_m, Quantity.METRIC)
+    def align(self, prediction: HostPrediction, known: KnownDepth):
+        return align(prediction.at(known), known.depth_m, Quantity.METRIC)
 
 
 def test_holes_are_filled_and_what_was_measured_stays() -> None:

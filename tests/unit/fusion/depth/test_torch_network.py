@@ -91,7 +91,7 @@ def test_a_torchscript_file_runs(tmp_path: Path) -> None:
         torch.jit.save(torch.jit.trace(torch.nn.AvgPool2d(2), torch.from_numpy(TENSOR)), file)
     network = TorchNetwork(described(Weights(Kind.TORCHSCRIPT, file)))
     expected = TENSOR.reshape(1, 3, 2, 2, 4, 2).mean(axis=(3, 5))
-    np.testing.assert_allclose(network.run(TENSOR), expected, rtol=1e-5)
+    np.testing.assert_allclose(network.run(TENSOR).numpy(), expected, rtol=1e-5)
 
 
 @needs_torch
@@ -108,7 +108,7 @@ def test_a_file_that_is_no_torchscript_is_refused(tmp_path: Path) -> None:
 )
 def test_a_local_hub_checkout_runs(checkout: Path, model: str, output_name: str) -> None:
     output = from_hub(checkout, model, output_name).run(TENSOR)
-    np.testing.assert_allclose(output, TENSOR.mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(output.numpy(), TENSOR.mean(axis=1), rtol=1e-5)
 
 
 @needs_torch

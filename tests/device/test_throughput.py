@@ -1,4 +1,4 @@
-"""How fast an NVIDIA device is: figures are printed, not judged, for other work may run on it."""
+"""How fast a GPU is: figures are printed, not judged, for other work may run on it."""
 
 import time
 from collections.abc import Callable

@@ -13,7 +13,7 @@ from fusion.depth.description import (
     Resize,
     Weights,
 )
-from fusion.depth.prediction import Predictor, input_tensor, picture_size
+from fusion.depth.predictor import Predictor, input_tensor, picture_size
 from mapcast_client.errors import InputError
 
 
@@ -84,11 +84,11 @@ def test_pixels_come_back_to_where_they_were(
     color, gray = ramp(128, 96)
     file = write_channel_mean(tmp_path / "net.onnx", stride=stride)
     predictor = Predictor(described(file, network_input))
-    same = predictor.predict(color, 128, 96)
+    same = predictor.predict(color, 128, 96).image()
     assert (same.shape, same.dtype) == ((96, 128), np.float32)
     inner = np.s_[12:-12, 12:-12]
     np.testing.assert_allclose(same[inner], gray[inner], atol=0.6)
-    half = predictor.predict(color, 64, 48)
+    half = predictor.predict(color, 64, 48).image()
     centres = (gray[::2, ::2] + gray[1::2, 1::2]) / 2
     np.testing.assert_allclose(half[6:-6, 6:-6], centres[6:-6, 6:-6], atol=0.6)
 
@@ -98,7 +98,7 @@ def test_a_network_of_a_fixed_size_sees_the_padded_picture(tmp_path: Path) -> No
     file = write_channel_mean(tmp_path / "net.onnx", shape=(1, 3, 80, 100))
     given = NetworkInput(100, 80, resize=Resize.KEEP_ASPECT, scale=1.0)
     np.testing.assert_allclose(
-        Predictor(described(file, given)).predict(color, 40, 80), gray, atol=1e-3
+        Predictor(described(file, given)).predict(color, 40, 80).image(), gray, atol=1e-3
     )
 
 
@@ -107,14 +107,14 @@ def test_channels_may_come_last(tmp_path: Path) -> None:
     file = write_channel_mean(tmp_path / "net.onnx", shape=(1, 24, 32, 3), axis=3)
     given = NetworkInput(32, 24, layout=Layout.NHWC, scale=1.0)
     np.testing.assert_allclose(
-        Predictor(described(file, given)).predict(color, 32, 24), gray, atol=1e-3
+        Predictor(described(file, given)).predict(color, 32, 24).image(), gray, atol=1e-3
     )
 
 
 def test_a_network_that_gives_no_image_is_refused(tmp_path: Path) -> None:
     file = write_channel_mean(tmp_path / "net.onnx", axis=2)  # leaves three channels
     predictor = Predictor(described(file, NetworkInput(32, 24)))
-    with pytest.raises(InputError, match=r"tiny gives an array of shape \(1, 3, 1, 32\)"):
+    with pytest.raises(InputError, match=r"tiny .*gives an array of shape \(1, 3, 1, 32\)"):
         predictor.predict(np.zeros((24, 32, 3), np.uint8), 32, 24)
 
 
