@@ -1,4 +1,4 @@
-"""A described network as a function of pictures: resized, normalised, run, resized back."""
+"""A described network as a function of pictures: brought to its size, normalised, run."""
 
 import cv2
 import numpy as np
