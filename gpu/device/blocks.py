@@ -104,6 +104,7 @@ class DeviceBlocks:
             world_from_camera,
             self._stamp,
             with_unknown=allocate or self._spill is not None,
+            meanwhile=lambda: self._images.complete(image),
         )
         self._refused_observations += found.refused
         slots, unknown = found.places, found.unknown
@@ -194,7 +195,9 @@ class DeviceBlocks:
     def _integrate(
         self, touched: NDArray[np.int32], camera_from_world: Mat4, image: int, removing: bool
     ) -> None:
-        self._thinned[touched] |= removing
+        self._images.complete(image)
+        if removing:
+            self._thinned[touched] = True
         if not self._spill:
             self._launch_integrate(touched, camera_from_world, image, removing)
             return
@@ -209,7 +212,8 @@ class DeviceBlocks:
         base = block_at(position_m, grid.voxel_size_m)
         work = np.empty((len(places), 4), np.int32)
         work[:, 0] = places
-        np.subtract(pool.host_coords[places], base.astype(np.int32), out=work[:, 1:])
+        here = pool.host_coords.take(places, axis=0)
+        np.subtract(here, base.astype(np.int32), out=work[:, 1:])
         self._backend.launch(
             "integrate_blocks",
             len(places),

@@ -1,5 +1,6 @@
 """The views that come next, on a device."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,21 @@ _GROUP_QUADS = 256
 _PIXEL_BYTES = 8
 
 
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """A view's images as they are uploaded."""
+
+    depth: Buffer
+    confidence: Buffer
+    rgb: Buffer
+
+
 class DeviceImages:
-    """Pixels of the loaded views: two words each, see `pack_pixels`. One thread calls it."""
+    """Pixels of the loaded views: two words each, see `pack_pixels`. One thread calls it.
+
+    Their colours, which the search for blocks does not need, follow on `complete`: so the host
+    copies them while the device searches.
+    """
 
     def __init__(self, backend: Backend, grid: FusionGrid, camera: Pinhole) -> None:
         """Make room. Raises DeviceMemoryError."""
@@ -27,16 +41,14 @@ class DeviceImages:
         self._pixels_each = self._quads * _QUAD
         self.pixels = backend.alloc(MAX_IMAGES * _TURNS * self._pixels_each * _PIXEL_BYTES)
         self._staged = [
-            {
-                "depth": backend.alloc(4 * self._pixels_each),
-                "rgb": backend.alloc(3 * self._pixels_each),
-                "confidence": backend.alloc(self._pixels_each),
-            }
+            _Staged(*(backend.alloc(size * self._pixels_each) for size in (4, 1, 3)))
             for _ in range(_TURNS)
         ]
         self._filter = DeviceDepthFilter(backend, grid, camera) if grid.depth_filter else None
         self._loads = 0
         self._turns = [0] * MAX_IMAGES
+        self._colors: dict[int, tuple[Buffer, NDArray[np.uint8]]] = {}
+        """Of images whose colours are to follow, and where they go first."""
 
     def load(
         self,
@@ -47,28 +59,43 @@ class DeviceImages:
         image: int,
         depth_tensor: Any = None,
     ) -> None:
-        """Take the images of a view, as `CpuBlocks.load`."""
+        """Take the images of a view, as `CpuBlocks.load`; `color` must stay until `complete`."""
         self._loads += 1
         self._turns[image] ^= 1
         staged = self._staged[self._loads % _TURNS]
-        if depth_tensor is None or not self._borrowed(staged["depth"], depth_tensor):
-            self._upload(staged["depth"], depth, self._pixels_each)
-        self._upload(staged["rgb"], color, 3 * self._pixels_each)
+        if depth_tensor is None or not self._borrowed(staged.depth, depth_tensor):
+            self._upload(staged.depth, depth, self._pixels_each)
         if confidence is not None:
-            self._upload(staged["confidence"], confidence, self._pixels_each)
+            self._upload(staged.confidence, confidence, self._pixels_each)
+        self._colors[image] = (staged.rgb, color)
         is_float, weighted = depth.dtype == np.float32, confidence is not None
         if self._filter is None:
             self._pack(staged, image, is_float, weighted, float(depth_scale_m))
             return
         filtered = self._filter.smooth(
-            staged["depth"], staged["confidence"], is_float, weighted, float(depth_scale_m)
+            staged.depth, staged.confidence, is_float, weighted, float(depth_scale_m)
         )
-        self._pack({**staged, "depth": filtered}, image, True, weighted, 1.0)
+        self._pack(replace(staged, depth=filtered), image, True, weighted, 1.0)
         self._filter.weigh(self.pixels, self.first_pixel(image))
+
+    def complete(self, image: int) -> None:
+        """Give a loaded view its colours, unless it has them."""
+        if image not in self._colors:
+            return
+        rgb, color = self._colors.pop(image)
+        self._upload(rgb, color, 3 * self._pixels_each)
+        self._backend.launch(
+            "color_pixels",
+            -(-self._quads // _GROUP_QUADS),
+            rgb=rgb,
+            pixels=self.pixels,
+            first_pixel=self.first_pixel(image),
+            count=self._quads,
+        )
 
     def _pack(
         self,
-        staged: dict[str, Buffer],
+        staged: _Staged,
         image: int,
         is_float: bool,
         weighted: bool,
@@ -77,7 +104,8 @@ class DeviceImages:
         self._backend.launch(
             "pack_pixels",
             -(-self._quads // _GROUP_QUADS),
-            **staged,
+            depth=staged.depth,
+            confidence=staged.confidence,
             pixels=self.pixels,
             first_pixel=self.first_pixel(image),
             count=self._quads,

@@ -1,5 +1,6 @@
 """Finding the blocks that a view touches, on a device."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +59,12 @@ class DeviceTouch:
         world_from_camera: Mat4,
         stamp: int,
         with_unknown: bool,
+        meanwhile: Callable[[], None],
     ) -> TouchedBlocks:
-        """Stamp the known blocks in the band of every sampled ray, and list the unknown."""
+        """Stamp the known blocks in the band of every sampled ray, and list the unknown.
+
+        `meanwhile` is called when the device has been asked, before its answer is waited for.
+        """
         self._make_room()
         self._backend.upload(self.found, np.zeros(_COUNTERS - 1, np.int32))
         self._touch(pixels, first_pixel, world_from_camera, stamp)
@@ -74,6 +79,7 @@ class DeviceTouch:
                 claim_mask=self._claim_mask,
                 shares=_CLAIM_GROUPS,
             )
+        meanwhile()
         return self._download()
 
     def _make_room(self) -> None:

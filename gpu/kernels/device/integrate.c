@@ -14,13 +14,12 @@
 #define IS_REFUSED 1048576 // above all that a voxel may move by
 
 // One item = 4 pixels of `count` quads. `depth`: words of 2 uint16, or of 1 float32 (`is_float`);
-// `rgb`: 3 words of 4 pixels' bytes r, g, b; `confidence`: 4 bytes in a word, all 1 if not
-// `weighted`. Writes 2 words per pixel, from pixel `first_pixel` of `pixels`: the bits of the depth
-// in metres, 0 outside [low_m, high_m] or without confidence, and r | g << 8 | b << 16 |
-// confidence << 24. Races: none. Bounds: the host pads its images to whole quads.
+// `confidence`: 4 bytes in a word, all 1 if not `weighted`. Writes 2 words per pixel, from pixel
+// `first_pixel` of `pixels`: the bits of the depth in metres, 0 outside [low_m, high_m] or without
+// confidence, and confidence << 24. Races: none. Bounds: the host pads its images to whole quads.
 KERNEL(PACK_ITEMS) pack_pixels(
-    IN(uint) depth, IN(uint) rgb, IN(uint) confidence, OUT(uint) pixels, int first_pixel,
-    int count, int is_float, int weighted, float depth_scale_m, float low_m, float high_m
+    IN(uint) depth, IN(uint) confidence, OUT(uint) pixels, int first_pixel, int count,
+    int is_float, int weighted, float depth_scale_m, float low_m, float high_m
 ) {
     int group = GROUP();
     // Positive floats are in the order of their bits; what is negative or no number is beyond.
@@ -29,24 +28,35 @@ KERNEL(PACK_ITEMS) pack_pixels(
     FOR_ALL_ITEMS(i, PACK_ITEMS) {
         int quad = group * PACK_ITEMS + i;
         if (quad >= count) continue;
-        uint first = rgb[3 * quad];
-        uint second = rgb[3 * quad + 1];
-        uint third = rgb[3 * quad + 2];
         uint confidences = weighted != 0 ? confidence[quad] : 0x01010101u;
         for (int k = 0; k < 4; k++) {
             float metres = is_float != 0
                 ? AS_FLOAT(depth[4 * quad + k])
                 : (float)(depth[2 * quad + (k >> 1)] >> (16 * (k & 1)) & 0xFFFFu);
             uint bits = AS_UINT(metres * depth_scale_m);
-            uint color = k == 0 ? first : 0u;
-            if (k == 1) color = first >> 24 | second << 8;
-            if (k == 2) color = second >> 16 | third << 16;
-            if (k == 3) color = third >> 8;
             uint weight = confidences >> (8 * k) & 0xFFu;
             int at = 2 * (first_pixel + 4 * quad + k);
             pixels[at] = bits >= low && bits <= high && weight != 0u ? bits : 0u;
-            pixels[at + 1] = (color & 0xFFFFFFu) | weight << 24;
+            pixels[at + 1] = weight << 24;
         }
+    }
+}
+
+// One item = 4 pixels of `count` quads, as `pack_pixels` leaves them. `rgb`: 3 words of 4 pixels'
+// bytes r, g, b. Puts r | g << 8 | b << 16 into the second words. Races: none. Bounds: likewise.
+KERNEL(PACK_ITEMS) color_pixels(IN(uint) rgb, INOUT(uint) pixels, int first_pixel, int count) {
+    int group = GROUP();
+    FOR_ALL_ITEMS(i, PACK_ITEMS) {
+        int quad = group * PACK_ITEMS + i;
+        if (quad >= count) continue;
+        uint first = rgb[3 * quad];
+        uint second = rgb[3 * quad + 1];
+        uint third = rgb[3 * quad + 2];
+        int at = 2 * (first_pixel + 4 * quad) + 1;
+        pixels[at] |= first & 0xFFFFFFu;
+        pixels[at + 2] |= (first >> 24 | second << 8) & 0xFFFFFFu;
+        pixels[at + 4] |= (second >> 16 | third << 16) & 0xFFFFFFu;
+        pixels[at + 6] |= third >> 8;
     }
 }
 

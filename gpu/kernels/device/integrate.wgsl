@@ -13,15 +13,14 @@ const PACK_ITEMS = 256;
 
 // kernel pack_pixels
 @group(0) @binding(0) var<storage, read> depth: array<u32>;
-@group(0) @binding(1) var<storage, read> rgb: array<u32>;
-@group(0) @binding(2) var<storage, read> confidence: array<u32>;
-@group(0) @binding(3) var<storage, read_write> pixels: array<u32>;
+@group(0) @binding(1) var<storage, read> confidence: array<u32>;
+@group(0) @binding(2) var<storage, read_write> pixels: array<u32>;
 struct Scalars {
     groups: i32,
     first_pixel: i32, count: i32, is_float: i32, weighted: i32, depth_scale_m: f32, low_m: f32,
     high_m: f32,
 }
-@group(0) @binding(4) var<uniform> scalars: Scalars;
+@group(0) @binding(3) var<uniform> scalars: Scalars;
 
 @compute @workgroup_size(PACK_ITEMS)
 fn pack_pixels(
@@ -34,12 +33,6 @@ fn pack_pixels(
     if (group >= scalars.groups || quad >= scalars.count) { return; }
     let low = bitcast<u32>(scalars.low_m);
     let high = bitcast<u32>(scalars.high_m);
-    let first = rgb[3 * quad];
-    let second = rgb[3 * quad + 1];
-    let third = rgb[3 * quad + 2];
-    let colors = vec4u(
-        first, (first >> 24u) | (second << 8u), (second >> 16u) | (third << 16u), third >> 8u
-    );
     var confidences = 0x01010101u;
     if (scalars.weighted != 0) { confidences = confidence[quad]; }
     for (var k = 0; k < 4; k++) {
@@ -55,8 +48,33 @@ fn pack_pixels(
         let weight = (confidences >> (8u * u32(k))) & 0xFFu;
         let at = 2 * (scalars.first_pixel + 4 * quad + k);
         pixels[at] = select(0u, bits, bits >= low && bits <= high && weight != 0u);
-        pixels[at + 1] = (colors[k] & 0xFFFFFFu) | (weight << 24u);
+        pixels[at + 1] = weight << 24u;
     }
+}
+
+// kernel color_pixels
+@group(0) @binding(0) var<storage, read> rgb: array<u32>;
+@group(0) @binding(1) var<storage, read_write> pixels: array<u32>;
+struct Scalars { groups: i32, first_pixel: i32, count: i32, }
+@group(0) @binding(2) var<uniform> scalars: Scalars;
+
+@compute @workgroup_size(PACK_ITEMS)
+fn color_pixels(
+    @builtin(workgroup_id) id: vec3u,
+    @builtin(local_invocation_index) item: u32,
+    @builtin(num_workgroups) n: vec3u,
+) {
+    let group = i32(id.x + id.y * n.x);
+    let quad = group * PACK_ITEMS + i32(item);
+    if (group >= scalars.groups || quad >= scalars.count) { return; }
+    let first = rgb[3 * quad];
+    let second = rgb[3 * quad + 1];
+    let third = rgb[3 * quad + 2];
+    let at = 2 * (scalars.first_pixel + 4 * quad) + 1;
+    pixels[at] |= first & 0xFFFFFFu;
+    pixels[at + 2] |= ((first >> 24u) | (second << 8u)) & 0xFFFFFFu;
+    pixels[at + 4] |= ((second >> 16u) | (third << 16u)) & 0xFFFFFFu;
+    pixels[at + 6] |= third >> 8u;
 }
 
 // kernel integrate_blocks
