@@ -94,6 +94,15 @@ def test_a_view_is_fused_as_on_the_host(driver: FakeCudaDriver, folder: Path) ->
     np.testing.assert_array_equal(found.words, expected.words)
 
 
+def test_colours_go_up_while_the_device_looks_for_blocks(driver: FakeCudaDriver) -> None:
+    fused(
+        DeviceBlocks(CudaBackend(0, MemoryLimit(1 << 30), driver=driver), GRID, CAMERA, MAX_BLOCKS)
+    )
+    asked = [launch.kernel for launch in driver.launches]
+    first = [asked.index(kernel) for kernel in ("touch_blocks", "color_pixels", "integrate_blocks")]
+    assert first == sorted(first)
+
+
 def _result_of_uploads(backend: CudaBackend) -> bool:
     """Whether uploads before and after a kernel gave what they must."""
     blocks = np.arange(16 * 512, dtype=np.int32).reshape(16, 512)
