@@ -90,7 +90,7 @@ def _print(title: str, figures: list[Figure]) -> None:
             f"{figure.value:.4g} {figure.unit}",
             peer,
             "" if row["ratio"] is None else f"{row['ratio']:.2f}×",
-            "" if figure.target is None else f"{figure.target:g}",
+            "" if figure.target is None else f"{figure.target:.4g}",
             {True: "[green]yes[/]", False: "[red]no[/]", None: ""}[figure.holds],
         )
     console.print(table)
