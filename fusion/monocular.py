@@ -150,7 +150,7 @@ class Monocular:
             self._estimator.add(points.depth_m, points.of(estimate.metric_guess))
             and estimate.view is not None
         ):
-            self._unscaled.append(estimate.view)
+            self._unscaled.append(replace(estimate.view, depth_tensor=None))
         learnt = self._estimator.estimate
         if learnt is None or not learnt.is_settled:
             return None
@@ -161,5 +161,5 @@ class Monocular:
         """The views that told the scale, with their depth times `factor`."""
         for view in self._unscaled:
             assert view.depth is not None
-            yield replace(view, depth=view.depth * np.float32(factor), depth_tensor=None)
+            yield replace(view, depth=view.depth * np.float32(factor))
         self._unscaled.clear()

@@ -62,7 +62,7 @@ class Signature:
 
         Raises BackendError if one is missing, unknown or of another kind.
         """
-        if len(arguments) != len(self._kinds) or arguments.keys() != self._kinds.keys():
+        if arguments.keys() != self._kinds.keys():
             missing = [name for name in self._kinds if name not in arguments]
             unknown = [name for name in arguments if name not in self._kinds]
             raise BackendError(f"kernel {self.name}: {missing} missing, {unknown} unknown")

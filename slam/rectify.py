@@ -32,7 +32,8 @@ class Rectifier:
         color = cv2.remap(frame.color, *self._color_maps, cv2.INTER_LINEAR)
         color.flags.writeable = False
         depth = None if frame.depth is None else self._rectified_depth(frame.depth)
-        return replace(frame, color=color.astype(np.uint8, copy=False), depth=depth)
+        rgb = color.astype(np.uint8, copy=False)
+        return replace(frame, color=rgb, depth=depth, depth_tensor=None)
 
     def _rectified_depth(self, depth: DepthImage) -> DepthImage:
         rectified = cv2.remap(depth, *self._depth_maps, cv2.INTER_NEAREST)

@@ -53,11 +53,11 @@ class MapBuilder:
         recording: Path | None = None,
         record: Callable[[ingest_pb2.FusedView], None] | None = None,
         backend: Backend | None = None,
-        refining: str = CPU,
+        matching: str = CPU,
     ) -> None:
         """`recording` is the session's folder, `record` has views written there; None: none is.
 
-        `backend` is where volumes are; None: in main memory. `refining` is where refinement
+        `backend` is where volumes are; None: in main memory. `matching` is where refinement
         matches: a choice as `gpu.discovery` takes it.
 
         Raises InputError for settings that do not do.
@@ -65,7 +65,7 @@ class MapBuilder:
         self._settings = settings
         self._vocabulary = vocabulary
         self._backend = backend
-        self._refining = refining
+        self._matching = matching
         self._is_monocular = settings.sensor != ingest_pb2.SENSOR_RGBD
         self.guesses_camera = self._is_monocular and not settings.calibration.HasField("camera")
         """Whether the camera is unknown before the first frame."""
@@ -152,7 +152,7 @@ class MapBuilder:
             return None
         # What is stored of monocular frames is as it was fused: smaller, with estimated depth.
         frames = None if self._is_monocular else self.frames
-        settings = RefineSettings(free_intrinsics=asked.free_intrinsics, backend=self._refining)
+        settings = RefineSettings(free_intrinsics=asked.free_intrinsics, backend=self._matching)
         distortion = tuple(self._settings.calibration.camera.distortion)
         return MapRefinement(Refiner(replace(camera, distortion=distortion), settings), frames)
 

@@ -19,9 +19,9 @@ def refining_choice(choice: str, backend: Backend | None) -> str:
     """How a refining process is told of the session's device: it need not look for another one.
 
     `backend` is what `choice` came to; None: the CPU. `auto` takes the first GPU of a backend, as
-    that backend's name alone does.
+    that backend's name alone does. Software devices are the CPU with detours.
     """
-    if backend is None:
+    if backend is None or backend.info.is_software:
         return CPU
     return backend.info.backend if choice.strip().lower() == AUTO else choice
 

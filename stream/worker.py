@@ -53,12 +53,12 @@ class Worker:
     """The stages and what they own: the tracker by `track`, the volume by `fuse`."""
 
     def __init__(
-        self, pipe: socket.socket, vocabulary: Path, backend: Backend | None, refining: str = CPU
+        self, pipe: socket.socket, vocabulary: Path, backend: Backend | None, matching: str = CPU
     ) -> None:
-        """`refining` is where refinement matches: a choice as `gpu.discovery` takes it."""
+        """`matching` is where refinement matches: a choice as `gpu.discovery` takes it."""
         self._pipe = pipe
         self._backend = backend
-        self._refining = refining
+        self._matching = matching
         self._writing = threading.Lock()
         self._vocabulary = vocabulary
         self._builder: MapBuilder | None = None
@@ -114,8 +114,9 @@ class Worker:
         settings = request.settings
         try:
             recording = Path(request.recording) if request.recording else None
-            places = recording, self._record, self._backend, self._refining
-            builder = MapBuilder(settings, self._vocabulary, *places)
+            builder = MapBuilder(
+                settings, self._vocabulary, recording, self._record, self._backend, self._matching
+            )
             restoring = None
             if request.restore or request.saved_map:
                 restoring = Restoring(request, builder, self._send)

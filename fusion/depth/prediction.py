@@ -57,7 +57,7 @@ class Prediction(Protocol):
 
 
 class HostPrediction:
-    """What a network on the CPU said. Implements `Prediction`."""
+    """What a network said whose output comes to main memory. Implements `Prediction`."""
 
     def __init__(self, output: NDArray[np.float32], placement: Placement) -> None:
         """Take a network's (h', w')."""

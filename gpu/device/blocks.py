@@ -86,7 +86,8 @@ class DeviceBlocks:
     ) -> None:
         """Take the images of a view that comes next: (H, W), (H, W, 3) and (H, W).
 
-        `depth_tensor`: the same as `depth`, where another library has it, maybe on this device.
+        `color` must stay as it is until `touch`. `depth_tensor`: the same as `depth`, where another
+        library has it, maybe on this device.
         """
         self._images.load(depth, depth_scale_m, color, confidence, image, depth_tensor)
 
@@ -195,7 +196,6 @@ class DeviceBlocks:
     def _integrate(
         self, touched: NDArray[np.int32], camera_from_world: Mat4, image: int, removing: bool
     ) -> None:
-        self._images.complete(image)
         if removing:
             self._thinned[touched] = True
         if not self._spill:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.backend import Backend, Buffer
+from gpu.backend import Backend, BackendError, Buffer
 from gpu.device.depth_filter import DeviceDepthFilter
 from gpu.grid import MAX_IMAGES, FusionGrid, Pinhole
 
@@ -31,7 +31,7 @@ class DeviceImages:
     """Pixels of the loaded views: two words each, see `pack_pixels`. One thread calls it.
 
     Their colours, which the search for blocks does not need, follow on `complete`: so the host
-    copies them while the device searches.
+    copies them while a device that does at once what it is asked, as CUDA's, searches.
     """
 
     def __init__(self, backend: Backend, grid: FusionGrid, camera: Pinhole) -> None:
@@ -41,7 +41,11 @@ class DeviceImages:
         self._pixels_each = self._quads * _QUAD
         self.pixels = backend.alloc(MAX_IMAGES * _TURNS * self._pixels_each * _PIXEL_BYTES)
         self._staged = [
-            _Staged(*(backend.alloc(size * self._pixels_each) for size in (4, 1, 3)))
+            _Staged(
+                depth=backend.alloc(4 * self._pixels_each),
+                confidence=backend.alloc(self._pixels_each),
+                rgb=backend.alloc(3 * self._pixels_each),
+            )
             for _ in range(_TURNS)
         ]
         self._filter = DeviceDepthFilter(backend, grid, camera) if grid.depth_filter else None
@@ -63,7 +67,7 @@ class DeviceImages:
         self._loads += 1
         self._turns[image] ^= 1
         staged = self._staged[self._loads % _TURNS]
-        if depth_tensor is None or not self._borrowed(staged.depth, depth_tensor):
+        if depth_tensor is None or not self._borrowed(depth_tensor, depth, staged.depth):
             self._upload(staged.depth, depth, self._pixels_each)
         if confidence is not None:
             self._upload(staged.confidence, confidence, self._pixels_each)
@@ -120,12 +124,16 @@ class DeviceImages:
         """Where a loaded image begins in `pixels`."""
         return (image * _TURNS + self._turns[image]) * self._pixels_each
 
-    def _borrowed(self, buffer: Buffer, tensor: Any) -> bool:
+    def _borrowed(self, tensor: Any, depth: NDArray[Any], buffer: Buffer) -> bool:
         """Copy from where another library has it on this device; False if it is elsewhere."""
         borrowed = self._backend.borrow(tensor)
         if borrowed is None:
             return False
         try:
+            if borrowed.size_bytes != depth.nbytes:
+                raise BackendError(
+                    f"a depth tensor has {borrowed.size_bytes} bytes, its image {depth.nbytes}"
+                )
             self._backend.copy(borrowed, buffer, borrowed.size_bytes)
         finally:
             self._backend.free(borrowed)

@@ -151,6 +151,8 @@ class FakeCudaDriver:
         self.device = CudaDevice(0, "fake", "sm_90", "CUDA 12.9", memory_bytes)
         self.launches: list[Launch] = []
         self.uploaded_bytes = 0
+        self.has_tensors = True
+        """Whether those of this process count as its own, or as elsewhere."""
         self.streams: list[FakeStream] = []
         self._host = HostBackend(folder)
         self._early = early
@@ -185,7 +187,9 @@ class FakeCudaDriver:
     def load(self, code: bytes, kernel: str) -> FakeFunction:
         return FakeFunction(kernel, compiled_kernels(code)[kernel])
 
-    def share(self, tensor: Any, stream: CudaStream) -> SharedMemory:
+    def share(self, tensor: Any, stream: CudaStream) -> SharedMemory | None:
+        if not self.has_tensors:
+            return None
         array = np.from_dlpack(tensor)
         is_whole = array.flags.c_contiguous and array.nbytes % 4 == 0
         words = array.reshape(-1).view(np.uint32) if is_whole else np.zeros(1, np.uint32)

@@ -13,10 +13,9 @@ from fusion.depth.description import Kind, NetworkDescription, NetworkInput, Qua
 from fusion.depth.network import NetworkDepth
 from fusion.depth.source import DepthContext
 from fusion.volume import Volume, VolumeSettings
-from gpu.backend import Backend
+from gpu.backend import Backend, BackendError
 from gpu.cuda import CudaBackend
 from gpu.memory_limit import MemoryLimit
-from gpu.opencl import OpenClBackend, devices
 from slam.camera import Camera
 from slam.frame import Frame
 
@@ -93,9 +92,20 @@ def test_the_copy_in_main_memory_takes_it_out_again(view: Frame, host_folder: Pa
 
 
 def test_a_tensor_that_is_elsewhere_is_not_asked_for(view: Frame, host_folder: Path) -> None:
-    there = CudaBackend(0, MemoryLimit(1 << 30), driver=FakeCudaDriver(host_folder))
-    elsewhere = OpenClBackend(devices()[-1], MemoryLimit(1 << 30))
-    assert elsewhere.borrow(view.depth_tensor) is None
-    np.testing.assert_array_equal(
-        fused(view, there).voxel_words(), fused(view, elsewhere).voxel_words()
-    )
+    there, elsewhere = FakeCudaDriver(host_folder), FakeCudaDriver(host_folder)
+    elsewhere.has_tensors = False
+    words = [
+        fused(view, CudaBackend(0, MemoryLimit(1 << 30), driver=driver)).voxel_words()
+        for driver in (there, elsewhere)
+    ]
+    np.testing.assert_array_equal(*words)
+    assert elsewhere.uploaded_bytes > there.uploaded_bytes
+
+
+@pytest.mark.parametrize("tensor", [torch.ones(119, 160), torch.ones(119, 161).half()])
+def test_a_tensor_of_another_size_is_refused(
+    tensor: torch.Tensor, view: Frame, host_folder: Path
+) -> None:
+    backend = CudaBackend(0, MemoryLimit(1 << 30), driver=FakeCudaDriver(host_folder))
+    with pytest.raises(BackendError, match=r"a depth tensor|a tensor is"):
+        fused(replace(view, depth_tensor=tensor), backend)

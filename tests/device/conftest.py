@@ -1,8 +1,10 @@
 """Tests of real GPUs: collected only where there is one, so that others need not skip them.
 
-There, the suite of `tests/backend` runs on it, too.
+There, the suite of `tests/backend` runs on it, too. They are left out where tests run beside each
+other: they look at the memory that is free, and at the time.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +23,9 @@ _GPUS = {
     for backend, found in _FOUND.items()
     for number, gpu in enumerate(found.gpus)
 }
-collect_ignore_glob = (["test_*.py"] if not _GPUS else []) + (
-    ["test_cuda_*.py"] if not _FOUND["cuda"].gpus else []
-)
+collect_ignore_glob = ["test_cuda_*.py"] if not _FOUND["cuda"].gpus else []
+if not _GPUS or "PYTEST_XDIST_WORKER" in os.environ:
+    collect_ignore_glob = ["test_*.py"]
 
 
 def pytest_report_header() -> list[str]:
@@ -36,7 +38,7 @@ def pytest_report_header() -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "gpu" in metafunc.fixturenames:
         is_cuda = Path(metafunc.module.__file__).name.startswith("test_cuda_")
-        names = [name for name in _GPUS if not is_cuda or name.startswith("cuda")]
+        names = ["cuda:0"] if is_cuda else list(_GPUS)
         metafunc.parametrize("gpu", names)
 
 

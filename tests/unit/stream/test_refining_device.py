@@ -17,6 +17,7 @@ from stream.worker_pb2 import Open, ToWorker
 
 CAMERA = Camera(32, 24, 30.0, 30.0, 15.5, 11.5)
 DEVICE: Any = SimpleNamespace(info=DeviceInfo("webgpu", "Some GPU", "Vulkan", 0, False))
+SOFTWARE: Any = SimpleNamespace(info=DeviceInfo("opencl", "A CPU", "PoCL", 0, True))
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ DEVICE: Any = SimpleNamespace(info=DeviceInfo("webgpu", "Some GPU", "Vulkan", 0,
         (" AUTO ", DEVICE, "webgpu"),
         ("webgpu", DEVICE, "webgpu"),
         ("webgpu:1", DEVICE, "webgpu:1"),
+        ("opencl", SOFTWARE, "cpu"),
     ],
 )
 def test_what_was_chosen_is_told_so_that_nobody_chooses_again(
