@@ -13,7 +13,7 @@ from fusion.reintegrate import Reintegrator
 from fusion.saved_map import SavedMap
 from fusion.surface_poses import SurfacePose, SurfacePoses
 from fusion.volume import View, Volume, VolumeSettings
-from gpu.backend import Backend
+from gpu.backend import Backend, DeviceMemory
 from mapcast_client.errors import InputError
 from mapcast_client.mesh import TriangleMesh
 from mapcast_client.rows import MeshRows
@@ -258,9 +258,9 @@ class LiveMap:
         return self._volume.is_full
 
     @property
-    def device_bytes(self) -> int:
-        """What the volume's device has given this process; 0 on the CPU."""
-        return self._volume.device_bytes
+    def device_memory(self) -> DeviceMemory:
+        """What the volume's device has given this process; nothing on the CPU."""
+        return self._volume.device_memory
 
     @property
     def spilled_blocks(self) -> int:

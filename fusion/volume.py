@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.backend import Backend, DeviceMemoryError
+from gpu.backend import Backend, DeviceMemory, DeviceMemoryError
 from gpu.cpu import CpuBlocks
 from gpu.device.blocks import DeviceBlocks
 from gpu.field import Field
@@ -126,12 +126,15 @@ class Volume:
         try:
             self._made = DeviceBlocks(self._backend, *self._size)
         except DeviceMemoryError as error:
-            raise InputError(f"no room for a map on the device: {error}") from error
+            raise InputError(
+                f"no room for a map on the device: {error} (MAPCAST_DEVICE_MEMORY_SHARE gives it "
+                "another share, --backend cpu does without)"
+            ) from error
 
     @property
-    def device_bytes(self) -> int:
-        """What is taken of a device's memory; 0 on the CPU."""
-        return 0 if self._backend is None else self._backend.memory().used_bytes
+    def device_memory(self) -> DeviceMemory:
+        """What is taken of a device; nothing on the CPU."""
+        return DeviceMemory(0, 0) if self._backend is None else self._backend.memory()
 
     @property
     def spilled_blocks(self) -> int:

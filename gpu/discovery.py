@@ -1,5 +1,6 @@
 """Which devices there are, why others are not, and which one to use."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ AUTO, CPU = "auto", "cpu"
 GPU_BACKENDS = ("cuda", "opencl", "webgpu")
 """In the order in which they are tried."""
 MEMORY_SHARE = 0.8
+_MODEL_DIGITS = 3
+"""A number as long as this may be a model's; a shorter one is in too many names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,20 @@ class FoundDevices:
         return tuple(each for each in self.devices if not each.info.is_software)
 
     def matching(self, which: str) -> Device | None:
-        """The device of a number, or the first whose name or driver has this in it."""
-        if which.isdecimal():
-            return self.devices[int(which)] if int(which) < len(self.devices) else None
-        described = [f"{each.info.name} {each.info.driver}".lower() for each in self.devices]
-        fits = (each for each, text in zip(self.devices, described, strict=True) if which in text)
+        """The device of a number, or the first whose name or driver has this in it.
+
+        Spaces do not count. Where there are not so many devices, a number is one of a name, such as
+        4090, and all of it: `cuda:1` is no H100.
+        """
+        which = _squeezed(which)
+        if not which.isdecimal():
+            fits = (each for each in self.devices if which in _squeezed(_described(each)))
+        elif int(which) < len(self.devices):
+            return self.devices[int(which)]
+        elif len(which) >= _MODEL_DIGITS:
+            fits = (each for each in self.devices if which in re.findall(r"\d+", each.info.name))
+        else:
+            return None
         return next(fits, None)
 
 
@@ -56,10 +68,10 @@ def choose(choice: str, probes: Mapping[str, Probe] = PROBES) -> Device | None:
     a name after a colon, or without: its first GPU, else its first device. Raises BackendError if
     what was asked for is not there.
     """
-    backend, _, which = choice.strip().lower().partition(":")
-    if backend in (AUTO, CPU) and not which:
+    backend, colon, which = choice.strip().lower().partition(":")
+    if backend in (AUTO, CPU) and not colon:
         return _first_gpu(probes) if backend == AUTO else None
-    if backend not in GPU_BACKENDS:
+    if backend not in GPU_BACKENDS or (colon and not which):
         names = ", ".join((AUTO, CPU, *GPU_BACKENDS))
         raise BackendError(f"{choice!r} is no backend: must be one of {names}, or like opencl:0")
     found = find(backend, probes)
@@ -87,6 +99,15 @@ def described(backend: Backend | None) -> str:
 
 def _first_gpu(probes: Mapping[str, Probe]) -> Device | None:
     return next((gpu for backend in GPU_BACKENDS for gpu in find(backend, probes).gpus), None)
+
+
+def _described(device: Device) -> str:
+    return f"{device.info.name} {device.info.driver}"
+
+
+def _squeezed(text: str) -> str:
+    """As texts are compared: without spaces, in lower case."""
+    return "".join(text.lower().split())
 
 
 def _what_is_there(found: FoundDevices) -> str:

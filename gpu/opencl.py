@@ -219,9 +219,11 @@ def free_bytes(device: cl.Device) -> int:
 
 
 def devices() -> list[cl.Device]:
-    """All OpenCL devices, those of GPUs first. Raises BackendError if there is no driver."""
+    """All OpenCL devices, those of GPUs first. Raises BackendError if there is none."""
     try:
         found = [each for platform in cl.get_platforms() for each in platform.get_devices()]
     except cl.LogicError as error:
         raise BackendError(f"no OpenCL driver: {error}") from error
+    if not found:
+        raise BackendError("no OpenCL device: there are drivers, but none has one")
     return sorted(found, key=lambda each: not each.type & cl.device_type.GPU)

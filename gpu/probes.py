@@ -28,9 +28,13 @@ class Device:
     """Raises BackendError if it cannot be used."""
 
     def limit_bytes(self, share: float) -> int:
-        """A share of what is free, as far as that is known. Raises BackendError."""
+        """A share of what is free, as far as that is known, else assumed. Raises BackendError."""
+        return int(share * (self.known_bytes() or ASSUMED_MEMORY_BYTES))
+
+    def known_bytes(self) -> int:
+        """What is free, or at least there; 0: not even that is known. Raises BackendError."""
         known = [size for size in (self.free_bytes(), self.info.memory_bytes) if size]
-        return int(share * min(known, default=ASSUMED_MEMORY_BYTES))
+        return min(known, default=0)
 
 
 Probe = Callable[[], list[Device]]
@@ -83,7 +87,7 @@ def opencl_devices() -> list[Device]:
 
 @_needing("wgpu", "webgpu")
 def webgpu_devices() -> list[Device]:
-    """WebGPU's devices. Raises BackendError if wgpu is missing or broken."""
+    """WebGPU's devices. Raises BackendError if wgpu is missing or broken, or finds none."""
     from gpu import webgpu
 
     return [

@@ -1,6 +1,7 @@
 """Kernels on WebGPU devices: Vulkan, Metal and Direct3D 12."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,13 @@ _READ_USAGE = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
 _LIMITS = ("max-storage-buffer-binding-size", "max-buffer-size")
 _SMALLEST_READ_BYTES = 1 << 16
 _SCREEN_FOLDER = "XDG_RUNTIME_DIR"
+_ABSENCES = {
+    "darwin": "no Metal device",
+    "win32": "no Direct3D 12 or Vulkan device",
+    "linux": "no Vulkan driver with a device: install the GPU's own, or mesa-vulkan-drivers for "
+    "a software device",
+}
+"""By platform: what is missing where there is no adapter, and what brings it."""
 
 _FILL = Signature(
     "fill_words",
@@ -234,10 +242,12 @@ def shares_memory(adapter: wgpu.GPUAdapter) -> bool:
 
 
 def adapters() -> list[wgpu.GPUAdapter]:
-    """All adapters, those of GPUs first."""
+    """All adapters, those of GPUs first. Raises BackendError if there is none."""
     _choose_drivers()
     with _somewhere_to_look_for_a_screen():
         found = wgpu.gpu.enumerate_adapters_sync()
+    if not found:
+        raise BackendError(_ABSENCES.get(sys.platform, "no device"))
     return sorted(found, key=lambda each: device_info(each).is_software)
 
 

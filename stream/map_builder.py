@@ -13,7 +13,7 @@ from fusion.monocular import Monocular, Scale
 from fusion.refinement import MapRefinement
 from fusion.volume import VolumeSettings
 from gpu.backend import Backend
-from gpu.discovery import CPU
+from gpu.discovery import CPU, described
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import DepthSettings
 from slam.camera import Calibration, Camera
@@ -157,7 +157,10 @@ class MapBuilder:
         return MapRefinement(Refiner(replace(camera, distortion=distortion), settings), frames)
 
     def map_frame(self, live_map: LiveMap | None, epoch: int) -> MapFrame:
-        """What the coordinates of a map mean; None: before the first frame of a guessed camera."""
+        """What the coordinates of a map mean, and where it is.
+
+        None: before the first frame of a guessed camera.
+        """
         scale = _tracker_scale(self._settings) if live_map is None else live_map.scale
         if not scale.is_known and self._settings.scene_depth_m:
             scale = Scale("declared", 0.0)  # in metres from the first frame with a pose on
@@ -170,6 +173,7 @@ class MapBuilder:
             camera=None if live_map is None else live_map.camera.to_message(),
             camera_guessed=self.guesses_camera,
             depth_source=self._depth_kind if self._is_monocular else "sensor",
+            device=described(self._backend),
         )
 
     def _use(self, calibration: ingest_pb2.Calibration) -> None:

@@ -72,12 +72,14 @@ class MeshPublisher:
         self._unpublished = False
         self._publish(live_map, epoch, live_map.flush, is_whole=True)
 
-    def restart(self, epoch: int, device_bytes: int) -> None:
-        """Announce an empty map of a new epoch, and what it takes of a device."""
+    def restart(self, epoch: int, live_map: LiveMap | None) -> None:
+        """Announce an empty map of a new epoch; None: there is none before the first frame."""
         self._unpublished = False
         self._told = (0, 0)
         self._newest = ingest_pb2.Frame()
-        empty = worker_pb2.MeshUpdate(epoch=epoch, is_last=True, device_bytes=device_bytes)
+        empty = worker_pb2.MeshUpdate(epoch=epoch, is_last=True)
+        if live_map is not None:
+            _tell_memory(empty, live_map)
         self._send(worker_pb2.FromWorker(mesh=empty))
 
     def take_mesh_ms(self) -> float:
@@ -105,10 +107,16 @@ class MeshPublisher:
         told = (live_map.moved_views, live_map.frozen_views)
         last.moved_views, last.frozen_views = told[0] - self._told[0], told[1] - self._told[1]
         last.pending_views = live_map.pending_views
-        last.device_bytes, last.spilled_blocks = live_map.device_bytes, live_map.spilled_blocks
+        _tell_memory(last, live_map)
         self._told = told
         for part in parts:
             self._send(worker_pb2.FromWorker(mesh=part))
+
+
+def _tell_memory(update: worker_pb2.MeshUpdate, live_map: LiveMap) -> None:
+    memory = live_map.device_memory
+    update.device_bytes, update.device_limit_bytes = memory.used_bytes, memory.limit_bytes
+    update.spilled_blocks = live_map.spilled_blocks
 
 
 def _parts(rows: MeshRows) -> Iterator[worker_pb2.MeshUpdate]:

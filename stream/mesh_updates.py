@@ -1,6 +1,7 @@
 """A worker's mesh updates, on their way into the hub."""
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,22 @@ from stream.worker_pb2 import MeshUpdate
 logger = logging.getLogger(__name__)
 
 
+class _Gauges(NamedTuple):
+    """What a session adds to the gauges of all."""
+
+    views_pending: int = 0
+    device_memory_bytes: int = 0
+    device_memory_limit_bytes: int = 0
+    spilled_blocks: int = 0
+
+
 class MeshUpdates:
     """Publishes one session's rows, and counts what they tell of views that move."""
 
     def __init__(self, hub: Hub, metrics: Metrics) -> None:
         self._hub = hub
         self._metrics = metrics
-        self._counted: tuple[int, ...] = (0, 0, 0)
+        self._counted = _Gauges()
         self._whole: list[NDArray[np.int32]] = []
         """Blocks (K, 3) of an update's parts, so far, that says all there is."""
 
@@ -37,23 +47,23 @@ class MeshUpdates:
             self._metrics.stages.labels("mesh").observe(update.mesh_ms / 1e3)
             self._metrics.views_moved.inc(update.moved_views)
             self._metrics.views_frozen.inc(update.frozen_views)
-            self._count(update.pending_views, update.device_bytes, update.spilled_blocks)
+            memory = (update.device_bytes, update.device_limit_bytes)
+            self._count(_Gauges(update.pending_views, *memory, update.spilled_blocks))
         if update.is_last and update.is_whole:
             self._hub.keep_only(np.concatenate(self._whole))
             self._whole = []
 
     def close(self) -> None:
         """A session that is gone has nothing pending, and takes no memory."""
-        self._count(0, 0, 0)
+        self._count(_Gauges())
 
-    def _count(self, *now: int) -> None:
+    def _count(self, now: _Gauges) -> None:
         """Add what this session has more than before to what all have."""
-        metrics = self._metrics
-        if now[2] and not self._counted[2]:
+        if now.spilled_blocks and not self._counted.spilled_blocks:
             logger.warning(
-                "a volume's device is full: %d of its blocks went to main memory, more may", now[2]
+                "a volume's device is full: %d of its blocks went to main memory, more may",
+                now.spilled_blocks,
             )
-        gauges = (metrics.views_pending, metrics.device_memory_bytes, metrics.spilled_blocks)
-        for gauge, value, before in zip(gauges, now, self._counted, strict=True):
-            gauge.inc(value - before)
+        for name, value, before in zip(now._fields, now, self._counted, strict=True):
+            getattr(self._metrics, name).inc(value - before)
         self._counted = now

@@ -63,6 +63,11 @@ class Metrics:
             "Memory of devices that sessions' volumes take.",
             registry=self.registry,
         )
+        self.device_memory_limit_bytes = Gauge(
+            "mapcast_device_memory_limit_bytes",
+            "Memory of devices that sessions' volumes may take.",
+            registry=self.registry,
+        )
         self.spilled_blocks = Gauge(
             "mapcast_spilled_blocks",
             "Blocks of volumes that are in main memory, because their device is full.",

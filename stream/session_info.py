@@ -63,5 +63,6 @@ def session_info(session: "Session", tracking: ingest_pb2.TrackingState) -> maps
         camera=map_frame.camera if map_frame.HasField("camera") else None,
         camera_guessed=map_frame.camera_guessed,
         depth_source=map_frame.depth_source,
+        device=map_frame.device,
         calibration_offer=session.refinements.offer,
     )

@@ -332,7 +332,7 @@ class Worker:
         if self._checkpointer is not None:
             self._checkpointer.hurry()
         self._describe_map()
-        self._publisher.restart(self._epoch, 0 if live_map is None else live_map.device_bytes)
+        self._publisher.restart(self._epoch, live_map)
 
     def _describe_map(self) -> None:
         """Say what the map's coordinates mean, unless that is what was said last."""

@@ -112,7 +112,7 @@ class Refused(_message.Message):
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class MapFrame(_message.Message):
-    __slots__ = ("epoch", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source", "rescaled_by")
+    __slots__ = ("epoch", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source", "rescaled_by", "device")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     SCALE_SOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +121,7 @@ class MapFrame(_message.Message):
     CAMERA_GUESSED_FIELD_NUMBER: _ClassVar[int]
     DEPTH_SOURCE_FIELD_NUMBER: _ClassVar[int]
     RESCALED_BY_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     units: str
     scale_source: str
@@ -129,10 +130,11 @@ class MapFrame(_message.Message):
     camera_guessed: bool
     depth_source: str
     rescaled_by: float
-    def __init__(self, epoch: _Optional[int] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ..., rescaled_by: _Optional[float] = ...) -> None: ...
+    device: str
+    def __init__(self, epoch: _Optional[int] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ..., rescaled_by: _Optional[float] = ..., device: _Optional[str] = ...) -> None: ...
 
 class MeshUpdate(_message.Message):
-    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last", "is_whole", "moved_views", "frozen_views", "pending_views", "content_hashes", "device_bytes", "spilled_blocks")
+    __slots__ = ("epoch", "blocks", "vertex_counts", "triangle_counts", "vertices", "colors", "triangles", "frame_index", "capture_ns", "pool_blocks", "pool_full", "mesh_ms", "is_last", "is_whole", "moved_views", "frozen_views", "pending_views", "content_hashes", "device_bytes", "spilled_blocks", "device_limit_bytes")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
     VERTEX_COUNTS_FIELD_NUMBER: _ClassVar[int]
@@ -153,6 +155,7 @@ class MeshUpdate(_message.Message):
     CONTENT_HASHES_FIELD_NUMBER: _ClassVar[int]
     DEVICE_BYTES_FIELD_NUMBER: _ClassVar[int]
     SPILLED_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     blocks: bytes
     vertex_counts: bytes
@@ -173,7 +176,8 @@ class MeshUpdate(_message.Message):
     content_hashes: bytes
     device_bytes: int
     spilled_blocks: int
-    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ..., is_last: _Optional[bool] = ..., is_whole: _Optional[bool] = ..., moved_views: _Optional[int] = ..., frozen_views: _Optional[int] = ..., pending_views: _Optional[int] = ..., content_hashes: _Optional[bytes] = ..., device_bytes: _Optional[int] = ..., spilled_blocks: _Optional[int] = ...) -> None: ...
+    device_limit_bytes: int
+    def __init__(self, epoch: _Optional[int] = ..., blocks: _Optional[bytes] = ..., vertex_counts: _Optional[bytes] = ..., triangle_counts: _Optional[bytes] = ..., vertices: _Optional[bytes] = ..., colors: _Optional[bytes] = ..., triangles: _Optional[bytes] = ..., frame_index: _Optional[int] = ..., capture_ns: _Optional[int] = ..., pool_blocks: _Optional[int] = ..., pool_full: _Optional[bool] = ..., mesh_ms: _Optional[float] = ..., is_last: _Optional[bool] = ..., is_whole: _Optional[bool] = ..., moved_views: _Optional[int] = ..., frozen_views: _Optional[int] = ..., pending_views: _Optional[int] = ..., content_hashes: _Optional[bytes] = ..., device_bytes: _Optional[int] = ..., spilled_blocks: _Optional[int] = ..., device_limit_bytes: _Optional[int] = ...) -> None: ...
 
 class Query(_message.Message):
     __slots__ = ("id", "export_format", "raycast", "trajectory", "save")

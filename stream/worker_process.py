@@ -42,6 +42,20 @@ class Equipment:
         """What a worker's command line says of it."""
         return str(self.vocabulary), self.backend, str(self.device_memory_share)
 
+    @property
+    def doubt(self) -> str:
+        """What else may be wrong with a worker that does not start; it begins with a semicolon."""
+        if self.backend == CPU:
+            return ""
+        return (
+            "; a device's driver may be why: --backend cpu does without, "
+            "`mapcast doctor` looks at each"
+        )
+
+
+class WorkerHung(WorkerDied):
+    """A worker that did not get ready in time."""
+
 
 class WorkerProcess:
     """A child process and the pipe to it."""
@@ -93,7 +107,11 @@ class WorkerProcess:
             worker.device = answer.ready.device
         except TimeoutError:
             await worker.kill()
-            raise WorkerDied(f"worker was not ready within {START_TIMEOUT_S:.0f} s") from None
+            reason = f"worker was not ready within {START_TIMEOUT_S:.0f} s"
+            raise WorkerHung(reason + equipment.doubt) from None
+        except WorkerDied as death:
+            await worker.kill()
+            raise WorkerDied(f"{death}{equipment.doubt}") from None
         except BaseException:
             await worker.kill()
             raise
@@ -217,6 +235,8 @@ class WorkerPool:
             except asyncio.CancelledError:
                 self._spare = self._spare or spare  # whoever asked is gone; the worker is not
                 raise
+            except WorkerHung:
+                raise  # another one would, too
             except (WorkerDied, BackendError) as death:
                 logger.warning("the spare worker: %s", death)
             else:

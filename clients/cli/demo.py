@@ -102,6 +102,7 @@ async def _run(
         print_report(done.report, sequence.name)
         if json is not None:
             write_json(json, done.report.to_json())
+        done.report.require_a_frame()
         await _leave(done, server, out)
         if keep:
             link = shown_link(done.viewer_url)

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from clients.cli.connection import is_free, web_bundle
-from clients.cli.devices import inspect_devices, shown
+from clients.cli.devices import SETTING, inspect_devices, shown
 from clients.cli.files import write_json
 from clients.cli.options import JsonOption
 from clients.cli.progress import console
@@ -43,16 +43,23 @@ def doctor(json: JsonOption = None) -> None:
     """Check what mapcast needs and test each device; exit code 0 if it can replay and serve."""
     findings = [finding for check in CHECKS for finding in check()]
     _print(findings)
-    devices = inspect_devices(PROBES)
+    config = ServerConfig.load()
+    devices = inspect_devices(PROBES, config.backend, config.device_memory_share)
     console.print(shown(devices))
     if json is not None:
         found = [asdict(finding) for finding in findings]
         write_json(json, {"findings": found, **devices.to_json()})
     missing = [finding.what for finding in findings if finding.is_needed and not finding.is_there]
+    if devices.is_set and devices.problem:
+        missing.append(SETTING)
     if missing:
         console.print(f"\n[red]mapcast cannot run here: {', '.join(missing)}.[/]")
         raise typer.Exit(1)
-    console.print("\n[green]Recordings can be replayed and maps served.[/]")
+    if devices.problem:
+        how = f"with `--backend {devices.works}`, not with `auto`"
+        console.print(f"\n[yellow]Recordings can be replayed and maps served {how}.[/]")
+    else:
+        console.print("\n[green]Recordings can be replayed and maps served.[/]")
 
 
 def _print(findings: list[Finding]) -> None:

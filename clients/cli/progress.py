@@ -86,8 +86,13 @@ def print_report(report: Report, title: str) -> None:
     if report.sensor == "mono":
         _add_monocular_rows(table, report)
     scaled = ", scaled to fit" if report.sensor == "mono" else ""
-    table.add_row("ATE, live poses", _metres(report.ate_live_rmse_m, scaled))
-    table.add_row("ATE, final path", _metres(report.ate_final_rmse_m, scaled))
+    unknown = "no ground truth" if report.tracked else "no path"
+    for which, rmse_m in (
+        ("live poses", report.ate_live_rmse_m),
+        ("final path", report.ate_final_rmse_m),
+    ):
+        error = unknown if rmse_m is None else f"{rmse_m:.4f} m RMSE{scaled}"
+        table.add_row(f"ATE, {which}", error)
     if report.keyframes:
         moved = f"moved {report.corrections:,} times, by up to {report.largest_correction_m:.3f} m"
         table.add_row("keyframes", f"{report.keyframes:,}; {moved}")
@@ -98,6 +103,8 @@ def print_report(report: Report, title: str) -> None:
     table.add_row("latency", f"{latency.p50:.0f} ms median, {latency.p95:.0f} ms p95")
     table.add_row("stages, ms", stages)
     table.add_row("map", f"{report.blocks:,} blocks, {report.triangles:,} triangles")
+    if report.device:
+        table.add_row("fused on", Text(report.device))
     table.add_row("deltas received", f"{report.delta_bytes / 1e6:.1f} MB by one subscriber")
     table.add_row("map hash", f"{report.map_hash}, equal at the subscriber")
     console.print(table)
@@ -117,7 +124,3 @@ def _add_monocular_rows(table: Table, report: Report) -> None:
     table.add_row("scale", Text(frame.scale_words, style=style))
     if report.true_scale is not None:
         table.add_row("true scale", f"{report.true_scale:.3f} m per unit of the map")
-
-
-def _metres(rmse_m: float | None, scaled: str) -> str:
-    return "no ground truth" if rmse_m is None else f"{rmse_m:.4f} m RMSE{scaled}"

@@ -113,6 +113,7 @@ def replay(
         )
     if json is not None:
         write_json(json, report.to_json())
+    report.require_a_frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ def _report(tally: Tally, streamed: StreamedMap, live: Trajectory, sequence: Seq
         fused=streamed.info.fused,
         rejected=tally.rejected,
         rejection=tally.rejection,
+        device=streamed.info.device,
         map_frame=MapFrame.of(streamed.info),
         true_scale=true_scale(streamed.trajectory, truth) if is_mono else None,
         keyframes=tally.moves.keyframes,

@@ -8,6 +8,7 @@ import numpy as np
 from clients.cli.keyframe_moves import KeyframeMoves
 from clients.cli.map_frame import MapFrame
 from clients.cli.offered_camera import OfferedCamera
+from mapcast_client.errors import FrameError
 from mapcast_client.poses import pose_matrix, pose_vector
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import FrameResult
@@ -53,6 +54,8 @@ class Report:
     rejected: int = 0
     rejection: str = ""
     """Why the first rejected frame was."""
+    device: str = ""
+    """What the map was fused on."""
     map_frame: MapFrame = field(default_factory=MapFrame)
     true_scale: float | None = None
     """Metres of the truth per unit of the final path; None without truth, and for RGB-D."""
@@ -66,6 +69,11 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Give what `--json` writes."""
         return asdict(self)
+
+    def require_a_frame(self) -> None:
+        """Raise FrameError if every frame was rejected."""
+        if self.frames and self.rejected == self.frames:
+            raise FrameError(f"all {self.frames:,} frames were rejected: {self.rejection}")
 
 
 @dataclass(slots=True)

@@ -65,7 +65,7 @@ def test_a_view_that_no_pool_can_be_made_for_is_refused(limited_backend: Limited
     for _ in range(2):
         with pytest.raises(InputError, match=r"no room for a map .* bytes of 1048576"):
             volume.integrate(frame(), np.eye(4))
-    assert volume.device_bytes == 0
+    assert volume.device_memory.used_bytes == 0
 
 
 def test_a_pool_does_not_grow_by_handfuls(limited_backend: LimitedBackend):

@@ -1,10 +1,9 @@
 """Tests of real GPUs: collected only where there is one, so that others need not skip them.
 
-There, the suite of `tests/backend` runs on it, too. They are left out where tests run beside each
-other: they look at the memory that is free, and at the time.
+There, the suite of `tests/backend` runs on it, too. They are to run alone: they look at the memory
+that is free, and at the time.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ _GPUS = {
     for number, gpu in enumerate(found.gpus)
 }
 collect_ignore_glob = ["test_cuda_*.py"] if not _FOUND["cuda"].gpus else []
-if not _GPUS or "PYTEST_XDIST_WORKER" in os.environ:
+if not _GPUS:
     collect_ignore_glob = ["test_*.py"]
 
 

@@ -14,6 +14,8 @@ from gpu.cuda import CudaBackend, free_memory_bytes
 from gpu.memory_limit import MemoryLimit
 from gpu.signatures import signatures
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_is_asked_equals_the_host(

@@ -11,6 +11,8 @@ from gpu.device.blocks import DeviceBlocks
 from gpu.grid import FusionGrid, Pinhole
 from gpu.self_test import copy_bytes_per_s
 
+pytestmark = pytest.mark.alone
+
 CAMERA = Pinhole(640, 480, np.array([525.0, 525.0]), np.array([319.5, 239.5]))
 GRID = FusionGrid(0.01, 0.04, 0.1, 4.0, 3)
 MAX_BLOCKS = 1 << 16

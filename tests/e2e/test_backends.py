@@ -1,6 +1,7 @@
 """The same recording, fused by the CPU, by OpenCL and by WebGPU, through the real server."""
 
 import os
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,13 @@ async def fused_by(backend: str) -> Outcome:
         replayed(server, sequence, options) as done,
     ):
         assert done.report.tracked == FRAMES
+        assert ("CPU" if backend == "cpu" else f"({backend})") in done.report.device
+        metrics = (await server.get("/metrics")).decode()
+        used, limit = (
+            float(re.findall(rf"^mapcast_device_memory_{each} (\S+)$", metrics, re.M)[0])
+            for each in ("bytes", "limit_bytes")
+        )
+        assert used == limit == 0 if backend == "cpu" else 1e6 < used < limit
         mesh = done.streamed.followed.mesh()
         return Outcome(done.report.map_hash, done.report.blocks, mesh.vertices_world)
 

@@ -35,6 +35,7 @@ from stream.server import RunningServer, serve
 from stream.session import Session
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.browser,
     pytest.mark.data,
     pytest.mark.asyncio(loop_scope="module"),

@@ -19,7 +19,7 @@ from camera_video import make_camera_video
 from stream.config import user_cache
 from stream.server import RunningServer
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 
 SCRIPTS = Path(__file__).parent / "publishers"
 NODE_PACKAGES = ("@roamhq/wrtc@0.10.0", "whip-whep@1.2.0")

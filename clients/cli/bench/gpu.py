@@ -147,9 +147,9 @@ def _agreement(ways: Mapping[str, Way], settings: VolumeSettings) -> list[Figure
     for name, mesh in meshes.items():
         if name != PEER:
             share = min(_near(mesh, meshes[PEER], settings), _near(meshes[PEER], mesh, settings))
-            what = f"gpu: vertices within 0.1 voxel of the CPU's and back, {at}, {name}"
+            what = f"gpu: vertices beyond 0.1 voxel of the CPU's or back, {at}, {name}"
             figures.append(
-                Figure(what, share, "share", target=NEAR_SHARE, holds=share >= NEAR_SHARE)
+                Figure(what, 100 * (1 - share), "%", target=0.1, holds=share >= NEAR_SHARE)
             )
     return figures
 

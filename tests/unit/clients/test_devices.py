@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from clients.cli import devices
-from clients.cli.devices import DeviceReport, inspect_devices, shown
+from clients.cli.devices import SETTING, DeviceReport, inspect_devices, shown
 from gpu.backend import Backend, BackendError, Buffer, DeviceInfo
 from gpu.discovery import choose
 from gpu.memory_limit import MemoryLimit
@@ -47,6 +47,7 @@ RADEON = DeviceInfo(
 POCL = DeviceInfo(
     "opencl", "pthread-AMD Ryzen 9 7950X 16-Core Processor", "PoCL 3.1", 60 * GB, True
 )
+ARC = DeviceInfo("webgpu", "Intel(R) Arc(TM) A770 Graphics", "Vulkan Mesa 25.0.7", 0, False)
 LAVAPIPE = DeviceInfo(
     "webgpu", "llvmpipe (LLVM 15.0.6, 256 bits)", "Vulkan Mesa 22.3.6 (LLVM 15.0.6)", 0, True
 )
@@ -81,15 +82,24 @@ SEVERAL = machine(
     opencl=[device(RADEON), device(POCL, partial(working, kind=Forgetful))],
     webgpu=[device(LAVAPIPE, surprising)],
 )
-MACHINES = {"none": NONE, "software": SOFTWARE, "one": ONE, "several": SEVERAL}
+FAILING = machine(cuda=[device(H200, broken)], opencl=[device(POCL)])
+UNTOLD = machine(webgpu=[device(ARC)])
+MACHINES = {
+    "none": NONE,
+    "software": SOFTWARE,
+    "one": ONE,
+    "several": SEVERAL,
+    "failing": FAILING,
+    "untold": UNTOLD,
+}
 
 
 @cache
-def inspected(machine_name: str) -> DeviceReport:
+def inspected(machine_name: str, chosen: str = "auto") -> DeviceReport:
     """What is found of a simulated machine; each is looked at once for all tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(devices, "TEST_S", 0.01)
-        return inspect_devices(MACHINES[machine_name])
+        return inspect_devices(MACHINES[machine_name], chosen)
 
 
 def lines(report: DeviceReport, width: int = 200) -> list[str]:
@@ -139,7 +149,61 @@ def test_of_several_each_is_tested_and_what_fails_is_told() -> None:
     assert by_choice["webgpu:0"].problem == "KeyError: 'queue'"
     text = "\n".join(lines(report))
     assert "fails  cuda:0    NVIDIA H200: CUDA_ERROR_ECC_UNCORRECTABLE [717]" in text
-    assert "`auto` is cuda:0, which fails: ask for another one." in text
+    assert "`auto` is cuda:0, which fails: `--backend cuda:1` works." in text
+
+
+def test_where_the_only_gpu_fails_the_cpu_is_advised() -> None:
+    assert inspected("failing").works == "cpu"
+    assert (
+        lines(inspected("failing"))[-1] == "`auto` is cuda:0, which fails: `--backend cpu` works."
+    )
+
+
+@pytest.mark.parametrize(
+    ("machine_name", "chosen", "taken", "told"),
+    [
+        ("none", "cpu", "cpu", f"{SETTING}=cpu is cpu here."),
+        ("none", " AUTO ", "cpu", "`auto` is cpu here."),
+        ("software", "opencl", "opencl:0", f"{SETTING}=opencl is opencl:0 here."),
+        ("several", "cuda:4090", "cuda:1", f"{SETTING}=cuda:4090 is cuda:1 here."),
+        ("failing", "cuda", "cuda:0", "cuda is cuda:0, which fails: `--backend cpu` works."),
+        ("several", "webgpu", "webgpu:0", "webgpu:0, which fails: `--backend cuda:1` works."),
+        ("one", "opencl", "", f"{SETTING}: opencl is not there: opencl is not installed: pip"),
+        ("one", "opencl", "", "`--backend cuda:0` works."),
+        ("software", "nonsense", "", f"{SETTING}: 'nonsense' is no backend: must be one of auto"),
+    ],
+)
+def test_a_choice_that_is_set_is_told_with_what_it_comes_to(
+    machine_name: str, chosen: str, taken: str, told: str
+) -> None:
+    report = inspected(machine_name, chosen)
+    assert report.taken == taken
+    assert told in lines(report)[-1]
+    assert bool(report.problem) == ("works." in lines(report)[-1])
+
+
+def test_drivers_are_asked_for_their_devices_once() -> None:
+    asked: list[str] = []
+
+    def probe(backend: str) -> list[Device]:
+        asked.append(backend)
+        return []
+
+    inspect_devices({each: partial(probe, each) for each in MACHINES["one"]}, "cuda")
+    assert asked == ["cuda", "opencl", "webgpu"]
+
+
+def test_memory_that_no_driver_told_is_called_assumed() -> None:
+    (row,) = (line for line in lines(inspected("untold")) if "Arc" in line)
+    assert "3 GB, assumed" in row
+    assert inspected("untold").to_json()["devices"][0]["is_limit_assumed"]
+    assert "assumed" not in "\n".join(lines(inspected("one")))
+
+
+def test_the_columns_are_explained() -> None:
+    text = "\n".join(lines(inspected("none"), 80))
+    assert "memory  what a session may take (a share of what is free)" in text
+    assert "fuses   a view of 640×480 pixels at 2 cm" in text
 
 
 @pytest.mark.parametrize("machine_name", MACHINES)
@@ -178,9 +242,27 @@ def test_what_is_looked_for_is_on_the_screen_before_a_driver_is_asked(
     assert all(f"looking for {backend} …" in shown_so_far[backend] for backend in backends)
 
 
+def test_where_the_output_is_no_screen_it_is_on_standard_error_before_a_driver_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(devices, "console", Console(file=StringIO()))
+    monkeypatch.setattr(devices, "TEST_S", 0.01)
+    said: dict[str, str] = {}
+
+    def asked(backend: str) -> list[Device]:
+        said[backend] = capfd.readouterr().err
+        return []
+
+    inspect_devices({backend: partial(asked, backend) for backend in MACHINES["one"]})
+    assert said["cuda"] == "testing the CPU …\nlooking for cuda …\n"
+    assert said["webgpu"] == "looking for webgpu …\n"
+
+
 def test_json_has_what_the_table_shows() -> None:
     found = inspected("several").to_json()
-    assert found["auto"] == "cuda:0"
+    assert found["auto"] == found["taken"] == "cuda:0"
+    assert found["works"] == "cuda:1"
+    assert "ECC" in found["problem"]
     good = found["devices"][1]
     assert good["limit_bytes"] == int(0.8 * (17 * GB // 2))
     assert good["copied_bytes_per_s"] > 0

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from clients.cli import doctor
+from clients.cli import devices, doctor
 from clients.cli.doctor import CHECKS, Finding
 from clients.cli.main import app
-from gpu.backend import BackendError
+from gpu.backend import Backend, BackendError, DeviceInfo
 from gpu.discovery import GPU_BACKENDS
+from gpu.memory_limit import MemoryLimit
 from gpu.probes import Device
 
 runner = CliRunner()
@@ -18,6 +19,8 @@ runner = CliRunner()
 @pytest.fixture(autouse=True)
 def _no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their tests are elsewhere, and take seconds."""
+    monkeypatch.setattr(devices, "TEST_S", 0.01)
+    monkeypatch.delenv("MAPCAST_BACKEND", raising=False)
 
     def probe() -> list[Device]:
         raise BackendError("none is looked for")
@@ -57,6 +60,50 @@ def test_every_check_finds_something_to_say_here() -> None:
     assert {"Python", "mapcast", "ORB-SLAM3", "ORB vocabulary"} <= {
         finding.what for finding in findings
     }
+
+
+@pytest.mark.parametrize(
+    ("setting", "exit_code", "told"),
+    [
+        ("cpu", 0, "MAPCAST_BACKEND=cpu is cpu here."),
+        (
+            "cuda",
+            1,
+            "MAPCAST_BACKEND: cuda is not there: none is looked for. `--backend cpu` works.",
+        ),
+        ("nonsense", 1, "'nonsense' is no backend"),
+        ("cuda:", 1, "'cuda:' is no backend"),
+        ("[red]", 1, "'[red]' is no backend"),
+    ],
+)
+def test_a_backend_that_is_set_and_not_there_is_a_problem(
+    setting: str, exit_code: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAPCAST_BACKEND", setting)
+    monkeypatch.setattr(doctor, "CHECKS", ())
+    result = runner.invoke(app, ["doctor"], env={"COLUMNS": "200"})
+    assert result.exit_code == exit_code
+    assert told in result.output
+    assert ("cannot run here: MAPCAST_BACKEND." in result.output) == (exit_code == 1)
+    assert ("Recordings can be replayed" in result.output) == (exit_code == 0)
+
+
+@pytest.mark.parametrize(("setting", "exit_code"), [("auto", 0), ("cuda", 1)])
+def test_a_device_that_fails_is_a_problem_if_it_is_set_and_the_verdict_names_another(
+    setting: str, exit_code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(limit: MemoryLimit) -> Backend:
+        raise BackendError("it does not open")
+
+    gpu = Device(DeviceInfo("cuda", "NVIDIA H200", "CUDA 12.8", 0, False), lambda: 0, broken)
+    monkeypatch.setattr(doctor, "PROBES", doctor.PROBES | {"cuda": lambda: [gpu]})
+    monkeypatch.setattr(doctor, "CHECKS", ())
+    monkeypatch.setenv("MAPCAST_BACKEND", setting)
+    result = runner.invoke(app, ["doctor"], env={"COLUMNS": "200"})
+    assert result.exit_code == exit_code
+    assert "is cuda:0, which fails: `--backend cpu` works." in result.output
+    verdict = "maps served with `--backend cpu`, not with `auto`."
+    assert (verdict in result.output) == (exit_code == 0)
 
 
 def test_findings_and_devices_are_written(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from clients.cli.files import write_json
 from clients.cli.map_frame import MapFrame
 from clients.cli.progress import console, print_report, replay_line
 from clients.cli.tally import Percentiles, Report, Tally, tracking_name
-from mapcast_client.errors import InputError
+from mapcast_client.errors import FrameError, InputError
 from mapcast_client.v1 import ingest_pb2
 from mapcast_client.v1.ingest_pb2 import FrameResult, Pose, StageTimes
 
@@ -117,6 +117,7 @@ def test_json_has_the_documented_keys(tmp_path) -> None:
         "fused",
         "rejected",
         "rejection",
+        "device",
         "map_frame",
         "true_scale",
         "keyframes",
@@ -136,7 +137,7 @@ def test_json_that_cannot_be_written_is_an_input_error(tmp_path) -> None:
 
 def test_the_table_shows_every_figure() -> None:
     with console.capture() as capture:
-        print_report(REPORT, "kitchen")
+        print_report(replace(REPORT, device="A [fast] one (cuda)"), "kitchen")
     shown = capture.get()
     for text in (
         "9 of 9 (100.0 %)",
@@ -144,8 +145,15 @@ def test_the_table_shows_every_figure() -> None:
         "no ground truth",
         "42.5 frames/s",
         "1,234 blocks",
+        "A [fast] one (cuda)",
     ):
         assert text in shown
+
+
+def test_a_replay_of_which_nothing_was_taken_is_no_success() -> None:
+    replace(REPORT, rejected=REPORT.frames - 1, rejection="no room").require_a_frame()
+    with pytest.raises(FrameError, match="all 10 frames were rejected: no room"):
+        replace(REPORT, rejected=REPORT.frames, rejection="no room").require_a_frame()
 
 
 def test_the_table_shows_how_far_keyframes_moved() -> None:

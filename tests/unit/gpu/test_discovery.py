@@ -74,6 +74,9 @@ SEVERAL = machine(cuda=[GEFORCE, SECOND_GEFORCE], opencl=[POCL, RADEON], webgpu=
         ("cuda:1", SEVERAL, SECOND_GEFORCE),
         ("CUDA:rtx 3060", SEVERAL, SECOND_GEFORCE),
         ("opencl", SEVERAL, RADEON),
+        ("cuda:4090", SEVERAL, GEFORCE),
+        ("cuda:rtx3060", SEVERAL, SECOND_GEFORCE),
+        ("cuda: 1", SEVERAL, SECOND_GEFORCE),
         ("opencl:1", SEVERAL, POCL),
         ("opencl:pocl", SEVERAL, POCL),
         ("opencl", SOFTWARE, POCL),
@@ -96,6 +99,11 @@ def test_a_choice_names_a_device(
         ("webgpu:geforce", ONE, "webgpu:0 is Intel Arc A770; webgpu:1 is llvmpipe"),
         ("metal", SEVERAL, "'metal' is no backend: must be one of auto, cpu, cuda, opencl"),
         ("cpu:1", SEVERAL, "'cpu:1' is no backend"),
+        ("cuda:2", SEVERAL, "cuda:2 is not there: cuda:0 is"),
+        ("cuda:409", SEVERAL, "cuda:409 is not there: cuda:0 is"),
+        ("opencl:", SEVERAL, "'opencl:' is no backend: must be one of .*, or like opencl:0"),
+        ("opencl: ", SEVERAL, "'opencl: ' is no backend"),
+        ("auto:", SEVERAL, "'auto:' is no backend"),
         ("", SEVERAL, "'' is no backend"),
     ],
 )
@@ -144,7 +152,9 @@ def test_a_device_that_was_asked_for_and_does_not_open_is_an_error() -> None:
 def test_the_limit_is_a_share_of_what_is_known_to_be_free(
     total: int, free: int, expected: int
 ) -> None:
-    assert device("cuda", "GPU", total=total, free=free).limit_bytes(0.5) == expected
+    gpu = device("cuda", "GPU", total=total, free=free)
+    assert gpu.limit_bytes(0.5) == expected
+    assert gpu.known_bytes() == (2 * expected if total or free else 0)
 
 
 def test_of_two_software_drivers_the_newer_comes_first() -> None:
@@ -159,6 +169,15 @@ def test_a_package_that_is_missing_names_the_extra(monkeypatch: pytest.MonkeyPat
         found = find(backend, PROBES)
         assert not found.devices
         assert found.reason.endswith(f"is not installed: pip install 'mapcast[{backend}]'")
+
+
+def test_no_adapter_is_a_reason_that_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpu import webgpu
+
+    monkeypatch.setattr(webgpu.wgpu.gpu, "enumerate_adapters_sync", list)
+    assert find("webgpu").reason.startswith(
+        ("no Vulkan driver with a device: ", "no Metal", "no Di")
+    )
 
 
 def test_a_package_that_is_broken_is_a_reason(

@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 
+from gpu.backend import DeviceMemory
 from mapcast_client.rows import MeshRow, MeshRows
 from mapcast_client.v1 import ingest_pb2
 from stream.mesh_columns import hashes_of, rows_of
@@ -16,7 +17,7 @@ class SteppingMap:
 
     block_count, is_full = 7, False
     moved_views, frozen_views, pending_views = 5, 2, 3
-    device_bytes, spilled_blocks = 4096, 7
+    device_memory, spilled_blocks = DeviceMemory(4096, 8192), 7
 
     def __init__(self, rows: MeshRows) -> None:
         self.rows, self.calls = rows, []
@@ -79,8 +80,9 @@ def test_a_flush_comes_once_and_only_after_something_was_fused() -> None:
 
 def test_a_restart_announces_an_empty_map() -> None:
     sent: list[FromWorker] = []
-    MeshPublisher(sent.append, 0).restart(4, device_bytes=4096)
+    MeshPublisher(sent.append, 0).restart(4, SteppingMap(MeshRows.empty()))
     (message,) = sent
     assert (message.mesh.epoch, message.mesh.device_bytes) == (4, 4096)
+    assert message.mesh.device_limit_bytes == 8192
     assert message.mesh.is_last
     assert np.frombuffer(message.mesh.blocks, "<i4").size == 0

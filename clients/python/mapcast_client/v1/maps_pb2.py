@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from mapcast_client.v1 import ingest_pb2 as mapcast__client_dot_v1_dot_ingest__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmapcast_client/v1/maps.proto\x12\nmapcast.v1\x1a\x1emapcast_client/v1/ingest.proto\"\x15\n\x13ListSessionsRequest\"A\n\x14ListSessionsResponse\x12)\n\x08sessions\x18\x01 \x03(\x0b\x32\x17.mapcast.v1.SessionInfo\"$\n\x11GetSessionRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"\xce\x04\n\x0bSessionInfo\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x10\n\x08revision\x18\x06 \x01(\x04\x12\x10\n\x08map_hash\x18\x07 \x01(\x04\x12\x0e\n\x06\x66rames\x18\x08 \x01(\x04\x12\r\n\x05\x66used\x18\t \x01(\x04\x12\x0f\n\x07\x64ropped\x18\n \x01(\x04\x12\x0e\n\x06\x62locks\x18\x0b \x01(\x04\x12\x11\n\ttriangles\x18\x0c \x01(\x04\x12\x13\n\x0bsubscribers\x18\r \x01(\r\x12\x14\n\x0cvoxel_size_m\x18\x0e \x01(\x01\x12\x12\n\ncreated_ns\x18\x0f \x01(\x03\x12+\n\x08tracking\x18\x10 \x01(\x0e\x32\x19.mapcast.v1.TrackingState\x12\x14\n\x0c\x66rames_per_s\x18\x11 \x01(\x01\x12\x0c\n\x04\x66ull\x18\x12 \x01(\x08\x12\"\n\x06sensor\x18\x13 \x01(\x0e\x32\x12.mapcast.v1.Sensor\x12\r\n\x05units\x18\x14 \x01(\t\x12\x14\n\x0cscale_source\x18\x15 \x01(\t\x12\x17\n\x0fmetres_per_unit\x18\x16 \x01(\x01\x12\"\n\x06\x63\x61mera\x18\x17 \x01(\x0b\x32\x12.mapcast.v1.Camera\x12\x16\n\x0e\x63\x61mera_guessed\x18\x18 \x01(\x08\x12\x14\n\x0c\x64\x65pth_source\x18\x19 \x01(\t\x12\x37\n\x11\x63\x61libration_offer\x18\x1a \x01(\x0b\x32\x1c.mapcast.v1.CalibrationOffer\"\'\n\x04Vec3\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\t\n\x01z\x18\x03 \x01(\x01\"\xf5\x01\n\x10SubscribeRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0e\n\x06layers\x18\x02 \x03(\t\x12\r\n\x05since\x18\x03 \x01(\x04\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x13\n\x0b\x63ompression\x18\x05 \x01(\t\x12\x1c\n\x0fmax_bytes_per_s\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12max_messages_per_s\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12#\n\tviewpoint\x18\x08 \x01(\x0b\x32\x10.mapcast.v1.Vec3B\x12\n\x10_max_bytes_per_sB\x15\n\x13_max_messages_per_s\"\x19\n\x08MapDelta\x12\r\n\x05\x61rrow\x18\x01 \x01(\x0c\"0\n\rExportRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\"\x15\n\x05\x43hunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"r\n\x0eRaycastRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\"\n\x06\x63\x61mera\x18\x02 \x01(\x0b\x32\x12.mapcast.v1.Camera\x12+\n\x11world_from_camera\x18\x03 \x01(\x0b\x32\x10.mapcast.v1.Pose\"<\n\x0bRaycastView\x12\r\n\x05\x63olor\x18\x01 \x01(\x0c\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\x0c\x12\x0f\n\x07normals\x18\x03 \x01(\x0c\x32\xde\x02\n\x04Maps\x12Q\n\x0cListSessions\x12\x1f.mapcast.v1.ListSessionsRequest\x1a .mapcast.v1.ListSessionsResponse\x12\x44\n\nGetSession\x12\x1d.mapcast.v1.GetSessionRequest\x1a\x17.mapcast.v1.SessionInfo\x12\x43\n\tSubscribe\x12\x1c.mapcast.v1.SubscribeRequest\x1a\x14.mapcast.v1.MapDelta(\x01\x30\x01\x12\x38\n\x06\x45xport\x12\x19.mapcast.v1.ExportRequest\x1a\x11.mapcast.v1.Chunk0\x01\x12>\n\x07Raycast\x12\x1a.mapcast.v1.RaycastRequest\x1a\x17.mapcast.v1.RaycastViewb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmapcast_client/v1/maps.proto\x12\nmapcast.v1\x1a\x1emapcast_client/v1/ingest.proto\"\x15\n\x13ListSessionsRequest\"A\n\x14ListSessionsResponse\x12)\n\x08sessions\x18\x01 \x03(\x0b\x32\x17.mapcast.v1.SessionInfo\"$\n\x11GetSessionRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"\xde\x04\n\x0bSessionInfo\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x10\n\x08revision\x18\x06 \x01(\x04\x12\x10\n\x08map_hash\x18\x07 \x01(\x04\x12\x0e\n\x06\x66rames\x18\x08 \x01(\x04\x12\r\n\x05\x66used\x18\t \x01(\x04\x12\x0f\n\x07\x64ropped\x18\n \x01(\x04\x12\x0e\n\x06\x62locks\x18\x0b \x01(\x04\x12\x11\n\ttriangles\x18\x0c \x01(\x04\x12\x13\n\x0bsubscribers\x18\r \x01(\r\x12\x14\n\x0cvoxel_size_m\x18\x0e \x01(\x01\x12\x12\n\ncreated_ns\x18\x0f \x01(\x03\x12+\n\x08tracking\x18\x10 \x01(\x0e\x32\x19.mapcast.v1.TrackingState\x12\x14\n\x0c\x66rames_per_s\x18\x11 \x01(\x01\x12\x0c\n\x04\x66ull\x18\x12 \x01(\x08\x12\"\n\x06sensor\x18\x13 \x01(\x0e\x32\x12.mapcast.v1.Sensor\x12\r\n\x05units\x18\x14 \x01(\t\x12\x14\n\x0cscale_source\x18\x15 \x01(\t\x12\x17\n\x0fmetres_per_unit\x18\x16 \x01(\x01\x12\"\n\x06\x63\x61mera\x18\x17 \x01(\x0b\x32\x12.mapcast.v1.Camera\x12\x16\n\x0e\x63\x61mera_guessed\x18\x18 \x01(\x08\x12\x14\n\x0c\x64\x65pth_source\x18\x19 \x01(\t\x12\x37\n\x11\x63\x61libration_offer\x18\x1a \x01(\x0b\x32\x1c.mapcast.v1.CalibrationOffer\x12\x0e\n\x06\x64\x65vice\x18\x1b \x01(\t\"\'\n\x04Vec3\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\t\n\x01z\x18\x03 \x01(\x01\"\xf5\x01\n\x10SubscribeRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0e\n\x06layers\x18\x02 \x03(\t\x12\r\n\x05since\x18\x03 \x01(\x04\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x13\n\x0b\x63ompression\x18\x05 \x01(\t\x12\x1c\n\x0fmax_bytes_per_s\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12max_messages_per_s\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12#\n\tviewpoint\x18\x08 \x01(\x0b\x32\x10.mapcast.v1.Vec3B\x12\n\x10_max_bytes_per_sB\x15\n\x13_max_messages_per_s\"\x19\n\x08MapDelta\x12\r\n\x05\x61rrow\x18\x01 \x01(\x0c\"0\n\rExportRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\"\x15\n\x05\x43hunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"r\n\x0eRaycastRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\"\n\x06\x63\x61mera\x18\x02 \x01(\x0b\x32\x12.mapcast.v1.Camera\x12+\n\x11world_from_camera\x18\x03 \x01(\x0b\x32\x10.mapcast.v1.Pose\"<\n\x0bRaycastView\x12\r\n\x05\x63olor\x18\x01 \x01(\x0c\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\x0c\x12\x0f\n\x07normals\x18\x03 \x01(\x0c\x32\xde\x02\n\x04Maps\x12Q\n\x0cListSessions\x12\x1f.mapcast.v1.ListSessionsRequest\x1a .mapcast.v1.ListSessionsResponse\x12\x44\n\nGetSession\x12\x1d.mapcast.v1.GetSessionRequest\x1a\x17.mapcast.v1.SessionInfo\x12\x43\n\tSubscribe\x12\x1c.mapcast.v1.SubscribeRequest\x1a\x14.mapcast.v1.MapDelta(\x01\x30\x01\x12\x38\n\x06\x45xport\x12\x19.mapcast.v1.ExportRequest\x1a\x11.mapcast.v1.Chunk0\x01\x12>\n\x07Raycast\x12\x1a.mapcast.v1.RaycastRequest\x1a\x17.mapcast.v1.RaycastViewb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,21 +39,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSESSIONREQUEST']._serialized_start=166
   _globals['_GETSESSIONREQUEST']._serialized_end=202
   _globals['_SESSIONINFO']._serialized_start=205
-  _globals['_SESSIONINFO']._serialized_end=795
-  _globals['_VEC3']._serialized_start=797
-  _globals['_VEC3']._serialized_end=836
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=839
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=1084
-  _globals['_MAPDELTA']._serialized_start=1086
-  _globals['_MAPDELTA']._serialized_end=1111
-  _globals['_EXPORTREQUEST']._serialized_start=1113
-  _globals['_EXPORTREQUEST']._serialized_end=1161
-  _globals['_CHUNK']._serialized_start=1163
-  _globals['_CHUNK']._serialized_end=1184
-  _globals['_RAYCASTREQUEST']._serialized_start=1186
-  _globals['_RAYCASTREQUEST']._serialized_end=1300
-  _globals['_RAYCASTVIEW']._serialized_start=1302
-  _globals['_RAYCASTVIEW']._serialized_end=1362
-  _globals['_MAPS']._serialized_start=1365
-  _globals['_MAPS']._serialized_end=1715
+  _globals['_SESSIONINFO']._serialized_end=811
+  _globals['_VEC3']._serialized_start=813
+  _globals['_VEC3']._serialized_end=852
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=855
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=1100
+  _globals['_MAPDELTA']._serialized_start=1102
+  _globals['_MAPDELTA']._serialized_end=1127
+  _globals['_EXPORTREQUEST']._serialized_start=1129
+  _globals['_EXPORTREQUEST']._serialized_end=1177
+  _globals['_CHUNK']._serialized_start=1179
+  _globals['_CHUNK']._serialized_end=1200
+  _globals['_RAYCASTREQUEST']._serialized_start=1202
+  _globals['_RAYCASTREQUEST']._serialized_end=1316
+  _globals['_RAYCASTVIEW']._serialized_start=1318
+  _globals['_RAYCASTVIEW']._serialized_end=1378
+  _globals['_MAPS']._serialized_start=1381
+  _globals['_MAPS']._serialized_end=1731
 # @@protoc_insertion_point(module_scope)

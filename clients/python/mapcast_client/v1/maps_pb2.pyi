@@ -24,7 +24,7 @@ class GetSessionRequest(_message.Message):
     def __init__(self, session: _Optional[str] = ...) -> None: ...
 
 class SessionInfo(_message.Message):
-    __slots__ = ("session", "name", "state", "reason", "epoch", "revision", "map_hash", "frames", "fused", "dropped", "blocks", "triangles", "subscribers", "voxel_size_m", "created_ns", "tracking", "frames_per_s", "full", "sensor", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source", "calibration_offer")
+    __slots__ = ("session", "name", "state", "reason", "epoch", "revision", "map_hash", "frames", "fused", "dropped", "blocks", "triangles", "subscribers", "voxel_size_m", "created_ns", "tracking", "frames_per_s", "full", "sensor", "units", "scale_source", "metres_per_unit", "camera", "camera_guessed", "depth_source", "calibration_offer", "device")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class SessionInfo(_message.Message):
     CAMERA_GUESSED_FIELD_NUMBER: _ClassVar[int]
     DEPTH_SOURCE_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_OFFER_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     session: str
     name: str
     state: str
@@ -77,7 +78,8 @@ class SessionInfo(_message.Message):
     camera_guessed: bool
     depth_source: str
     calibration_offer: _ingest_pb2.CalibrationOffer
-    def __init__(self, session: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., map_hash: _Optional[int] = ..., frames: _Optional[int] = ..., fused: _Optional[int] = ..., dropped: _Optional[int] = ..., blocks: _Optional[int] = ..., triangles: _Optional[int] = ..., subscribers: _Optional[int] = ..., voxel_size_m: _Optional[float] = ..., created_ns: _Optional[int] = ..., tracking: _Optional[_Union[_ingest_pb2.TrackingState, str]] = ..., frames_per_s: _Optional[float] = ..., full: _Optional[bool] = ..., sensor: _Optional[_Union[_ingest_pb2.Sensor, str]] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ..., calibration_offer: _Optional[_Union[_ingest_pb2.CalibrationOffer, _Mapping]] = ...) -> None: ...
+    device: str
+    def __init__(self, session: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., map_hash: _Optional[int] = ..., frames: _Optional[int] = ..., fused: _Optional[int] = ..., dropped: _Optional[int] = ..., blocks: _Optional[int] = ..., triangles: _Optional[int] = ..., subscribers: _Optional[int] = ..., voxel_size_m: _Optional[float] = ..., created_ns: _Optional[int] = ..., tracking: _Optional[_Union[_ingest_pb2.TrackingState, str]] = ..., frames_per_s: _Optional[float] = ..., full: _Optional[bool] = ..., sensor: _Optional[_Union[_ingest_pb2.Sensor, str]] = ..., units: _Optional[str] = ..., scale_source: _Optional[str] = ..., metres_per_unit: _Optional[float] = ..., camera: _Optional[_Union[_ingest_pb2.Camera, _Mapping]] = ..., camera_guessed: _Optional[bool] = ..., depth_source: _Optional[str] = ..., calibration_offer: _Optional[_Union[_ingest_pb2.CalibrationOffer, _Mapping]] = ..., device: _Optional[str] = ...) -> None: ...
 
 class Vec3(_message.Message):
     __slots__ = ("x", "y", "z")
