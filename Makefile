@@ -36,11 +36,11 @@ demo: deps ## stream a recording (DATA=path, default: the rendered room) through
 serve: deps ## a server on this machine
 	$(BIN)/mapcast serve
 
-test: deps lint ## all tests: those that need the machine for themselves, then two files at a time
+test: deps lint ## all tests: two files at a time, then those that need the machine for themselves
 	tools/system_libraries.sh test
 	$(BIN)/python tools/build_web.py --check
-	$(BIN)/python -m pytest -m alone tests/device tests/e2e
 	$(BIN)/python -m pytest -m 'not alone' -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m alone tests/device tests/e2e
 
 lint: deps ## format, style, types, import direction, stubs
 	$(BIN)/ruff format --check .
