@@ -13,7 +13,7 @@ from fusion.frame_prefetch import AHEAD, FramePrefetch
 from fusion.frame_store import FrameStore
 from fusion.mesh import Mesher
 from fusion.placed_views import FusedViews, PlacedViews
-from fusion.volume import Volume, frustum_corners
+from fusion.volume import Volume
 from slam.frame import Frame
 from slam.geometry import Mat4
 
@@ -64,7 +64,7 @@ class Reintegrator:
         self._volume, self._mesher, self._poses = volume, mesher, poses
         self._frames = frames
         self._threshold_m = threshold_vox * volume.settings.voxel_size_m
-        self._corners_camera = frustum_corners(volume.camera, volume.settings.depth_max_m)
+        self._corners_camera = volume.camera.frustum_corners(volume.settings.depth_max_m)
         self._views = PlacedViews(FusedViews.none() if views is None else views)
         self._prefetch = None if frames is None else FramePrefetch(frames)
         self._queue: list[int] = []

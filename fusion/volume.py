@@ -101,7 +101,7 @@ class Volume:
         )
         self._size = (grid, _pinhole(camera), settings.max_blocks)
         self._backend = backend
-        self._reach_camera_m = frustum_corners(camera, settings.depth_max_m + settings.truncation_m)
+        self._reach_camera_m = camera.frustum_corners(settings.depth_max_m + settings.truncation_m)
         self._refused_blocks = 0
         self._saturated_observations = 0
         self._made: CpuBlocks | DeviceBlocks | None = None
@@ -398,10 +398,3 @@ def _pinhole(camera: Camera) -> Pinhole:
         np.array([camera.fx_px, camera.fy_px]),
         np.array([camera.cx_px, camera.cy_px]),
     )
-
-
-def frustum_corners(camera: Camera, depth_m: float) -> NDArray[np.float64]:
-    """(5, 3) the apex and the far corners of what a camera sees up to a depth, in its frame."""
-    pixels = [(u, v, 1) for u in (-1, camera.width_px) for v in (-1, camera.height_px)]
-    far = np.array(pixels, np.float64) @ np.linalg.inv(camera.matrix).T * depth_m
-    return np.vstack([np.zeros(3), far])

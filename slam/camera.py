@@ -53,6 +53,12 @@ class Camera:
             [[self.fx_px, 0, self.cx_px], [0, self.fy_px, self.cy_px], [0, 0, 1]], np.float64
         )
 
+    def frustum_corners(self, depth_m: float) -> NDArray[np.float64]:
+        """(5, 3) the apex and the far corners of what it sees up to a depth, in its frame."""
+        pixels = [(u, v, 1) for u in (-1, self.width_px) for v in (-1, self.height_px)]
+        far = np.array(pixels, np.float64) @ np.linalg.inv(self.matrix).T * depth_m
+        return np.vstack([np.zeros(3), far])
+
     @classmethod
     def from_message(cls, message: ingest_pb2.Camera) -> Self:
         """Read the wire's camera. Raises InputError."""

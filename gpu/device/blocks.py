@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.backend import WORD_BYTES, Backend, BackendError, Buffer, DeviceMemoryError
-from gpu.device.arguments import block_at, matrix_arguments
+from gpu.backend import Backend, BackendError, DeviceMemoryError
 from gpu.device.field import DeviceField
 from gpu.device.images import DeviceImages
+from gpu.device.integrate import DeviceIntegrate
 from gpu.device.pool import START_BLOCKS, VOXEL_WORDS, DevicePool
 from gpu.device.raycast import DeviceRaycast
 from gpu.device.spill import DeviceSpill
@@ -17,7 +17,7 @@ from gpu.device.surface import DeviceSurface
 from gpu.device.touch import DeviceTouch
 from gpu.device.transfer import clear_beyond, observed, places_after, release
 from gpu.grid import FusionGrid, Mat4, Pinhole, Surface
-from gpu.kernels import BLOCK_VOX, BLOCK_VOXELS, DISTANCE_STEPS
+from gpu.kernels import BLOCK_VOXELS
 from gpu.kernels.hashing import pack_keys
 from gpu.owned_buffers import OwnedBuffers
 
@@ -60,9 +60,9 @@ class DeviceBlocks:
     def _take_memory(self, start_blocks: int) -> None:
         backend, grid, camera = self._backend, self._grid, self._camera
         self._images = DeviceImages(backend, grid, camera)
-        self._work: Buffer = backend.alloc(4 * min(START_BLOCKS, self._max_blocks) * WORD_BYTES)
         self.pool = DevicePool.make(backend, self._max_blocks, start_blocks)
         self._rays = DeviceTouch(self.pool, grid, camera)
+        self._views = DeviceIntegrate(self.pool, self._images, grid, camera)
         self._surface = DeviceSurface(self.pool, grid.min_weight)
 
     @property
@@ -198,61 +198,8 @@ class DeviceBlocks:
     ) -> None:
         if removing:
             self._thinned[touched] = True
-        if not self._spill:
-            self._launch_integrate(touched, camera_from_world, image, removing)
-            return
-        for places in self._spill.rounds(touched):
-            self._launch_integrate(places, camera_from_world, image, removing)
-
-    def _launch_integrate(
-        self, places: NDArray[np.int32], camera_from_world: Mat4, image: int, removing: bool
-    ) -> None:
-        grid, pool = self._grid, self.pool
-        position_m = -camera_from_world[:3, :3].T @ camera_from_world[:3, 3]
-        base = block_at(position_m, grid.voxel_size_m)
-        work = np.empty((len(places), 4), np.int32)
-        work[:, 0] = places
-        here = pool.host_coords.take(places, axis=0)
-        np.subtract(here, base.astype(np.int32), out=work[:, 1:])
-        self._backend.launch(
-            "integrate_blocks",
-            len(places),
-            work=self._uploaded(work),
-            pixels=self._images.pixels,
-            sdf_sum=pool.sdf_sum,
-            counts=pool.counts,
-            color_low=pool.color_low,
-            color_high=pool.color_high,
-            change=pool.change,
-            found=self._rays.found,
-            first_pixel=self._images.first_pixel(image),
-            width=self._camera.width_px,
-            height=self._camera.height_px,
-            **matrix_arguments(self._image_from_grid(camera_from_world, base)),
-            truncation_m=grid.truncation_m,
-            steps_per_m=float(np.float32(DISTANCE_STEPS) / np.float32(grid.truncation_m)),
-            min_weight=grid.min_weight,
-            removing=int(removing),
-            count=len(places),
-        )
-
-    def _image_from_grid(
-        self, camera_from_world: Mat4, base: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """(3, 4) from voxels relative to block `base` to (u + ½)·z, (v + ½)·z, z."""
-        (fx, fy), (cx, cy) = self._camera.focal_px, self._camera.centre_px
-        matrix = np.array([[fx, 0, cx + 0.5], [0, fy, cy + 0.5], [0, 0, 1]])
-        image_from_grid = matrix @ camera_from_world[:3]
-        image_from_grid[:, :3] *= self._grid.voxel_size_m
-        image_from_grid[:, 3] += image_from_grid[:, :3] @ (BLOCK_VOX * base)
-        return np.asarray(image_from_grid, np.float64)
-
-    def _uploaded(self, work: NDArray[np.int32]) -> Buffer:
-        if self._work.size_bytes < work.nbytes:
-            before, self._work = self._work, self._backend.alloc(2 * work.nbytes)
-            self._backend.free(before)
-        self._backend.upload(self._work, work)
-        return self._work
+        for places in self._spill.rounds(touched) if self._spill else [touched]:
+            self._views.integrate(places, camera_from_world, image, removing, self._rays.found)
 
     def empty_blocks(self) -> NDArray[np.int32]:
         """The (K,) slots, ascending, of blocks that views were taken out of and none is in now."""

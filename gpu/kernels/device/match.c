@@ -77,6 +77,7 @@ KERNEL(QUERIES) match_hamming(IN(uint) first, IN(uint) second, OUT(uint) found, 
 }
 
 // As `match_hamming`, by the square of the distance: |a|² + |b|² − 2ab. It is below 2³¹.
+// What both do is written twice: the dialect cannot hand a group's memory to a function.
 KERNEL(QUERIES) match_squares(IN(uint) first, IN(uint) second, OUT(uint) found, int first_count,
                               int second_count, int share) {
     LOCAL(uint, tile, TILE * BYTE_WORDS);
